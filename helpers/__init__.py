@@ -1,0 +1,1 @@
+"""Recurrent networks for text: the package behind the notebooks."""
