@@ -1,0 +1,252 @@
+"""The four corpora, one tidy DataFrame each, every row checked; real files and the synthetic sample read alike.
+
+`frame.attrs` says what was read: corpus, sample (True: synthetic), sha256 (of several files: that of their sorted
+"name hash" lines) and, for STS in profile quick, the parts that were missing.
+"""
+
+import hashlib
+import json
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from helpers import settings
+from helpers.data import catalogue
+from helpers.data.schema import SchemaError, check_filled, check_one_of, parse_number, read_lines, split_fields
+from helpers.data.sources import SourceError, cached, obtain, obtain_all_or_sample, obtain_or_sample
+from helpers.data.verification import file_sha256
+
+SMS_LABELS = ("ham", "spam")
+ENTAILMENTS = ("NEUTRAL", "ENTAILMENT", "CONTRADICTION")
+SICK_PARTITIONS = ("train", "trial", "test")
+SICK_RELEASE = {
+    "pair_ID": "pair_id", "sentence_A": "sentence_a", "sentence_B": "sentence_b", "relatedness_score": "relatedness",
+    "entailment_label": "entailment", "SemEval_set": "partition", "entailment_AB": "entailment_ab",
+    "entailment_BA": "entailment_ba", "sentence_A_original": "sentence_a_original",
+    "sentence_B_original": "sentence_b_original", "sentence_A_dataset": "sentence_a_dataset",
+    "sentence_B_dataset": "sentence_b_dataset",
+}  # fmt: skip
+SICK_COLUMNS = {
+    "pair_ID": "pair_id", "sentence_A": "sentence_a", "sentence_B": "sentence_b", "relatedness_score": "relatedness",
+    "entailment_judgment": "entailment",
+}  # fmt: skip
+STS_COLUMNS = ["score", "sentence_a", "sentence_b", "source"]
+MELI_SUBSETS = ("train", "validation", "test")
+MELI_COLUMNS = (
+    "language", "label_quality", "title", "category", "split", "tokenized_title", "data", "target", "n_labels", "size",
+)  # fmt: skip
+MELI_VALUES = {
+    "language": ("spanish", "portuguese"), "label_quality": ("reliable", "unreliable"), "split": MELI_SUBSETS,
+}  # fmt: skip
+MELI_CHUNK = 50_000  # rows turned into columns at a time
+
+
+def load_sms(path: Path | None = None) -> pd.DataFrame:
+    """SMS Spam Collection (Almeida et al. 2011): label ("ham" or "spam"), text.
+
+    Args:
+        path: a file in the collection's format; None: the real one, in profile quick else the sample.
+
+    Raises:
+        SchemaError, SourceError.
+    """
+    path, sample = (path, False) if path else obtain_or_sample("sms")
+    rows = []
+    for row, line in read_lines(path):
+        label, text = split_fields(path, row, line, (2,))
+        check_one_of(path, row, "label", label, SMS_LABELS)
+        check_filled(path, row, "text", text)
+        rows.append((label, text))
+    return _frame(rows, ["label", "text"], "sms", [path], sample)
+
+
+def load_sick(path: Path | None = None) -> pd.DataFrame:
+    """SICK as used in SemEval-2014 Task 1 (Marelli et al. 2014).
+
+    Args:
+        path: a folder with the three files, or one of them; None: the real ones, in profile quick else the sample.
+
+    Returns:
+        pair_id, sentence_a, sentence_b, relatedness (1 to 5), entailment, partition ("train", "trial", "test").
+    """
+    sample = False
+    if path is None:
+        files, sample = obtain_all_or_sample([f"sick-{partition}" for partition in SICK_PARTITIONS])
+    else:
+        files = sorted(path.glob("SICK_t*.txt")) if path.is_dir() else [path]
+    rows = []
+    for file in files:
+        partition = next((name for name in SICK_PARTITIONS if name in file.stem), None)
+        if partition is None:
+            raise SchemaError(file, 1, "partition", f"one of {', '.join(SICK_PARTITIONS)} in the file's name")
+        rows += [(*fields, partition) for fields in _sick_rows(file, SICK_COLUMNS)]
+    return _frame(rows, [*SICK_COLUMNS.values(), "partition"], "sick", files, sample)
+
+
+def load_sick_release(path: Path | None = None) -> pd.DataFrame:
+    """The later 12-column release of SICK: the columns of load_sick() and the ones that tell how a pair was made."""
+    path = path or obtain("sick-release")
+    rows = list(_sick_rows(path, SICK_RELEASE))
+    return _frame(rows, list(SICK_RELEASE.values()), "sick-release", [path], False)
+
+
+def load_sts(path: Path | None = None, *, semeval: bool = True, include_unscored: bool = False) -> pd.DataFrame:
+    """Sentence pairs scored 0 to 5: STS Benchmark, train part (Cer et al. 2017), and SemEval STS 2012 to 2015.
+
+    The parts overlap, and some rows hold SICK test sentences: de-duplicate and filter before any use with SICK.
+
+    Args:
+        path: one file, .csv in the benchmark's format or .tsv in that of the pasted SemEval sets.
+        semeval: with the SemEval sets; those not to be had stop profile full, quick names them in attrs["missing"].
+        include_unscored: with the SemEval pairs without a score (score is NaN).
+
+    Returns:
+        score, sentence_a, sentence_b, source ("stsb-train/MSRpar", "2012.MSRpar.train").
+    """
+    missing: list[str] = []
+    if path is not None:
+        files, sample = [path], False
+    else:
+        file, sample = obtain_or_sample("sts-train")
+        sets, missing = _semeval_files(sample) if semeval else ([], [])
+        files = [file, *sets]
+    rows = []
+    for file in files:
+        rows += _stsb_rows(file) if file.suffix == ".csv" else _semeval_rows(file)
+    frame = _frame(rows, STS_COLUMNS, "sts", files, sample)
+    if not include_unscored:
+        attrs, frame = frame.attrs, frame[frame["score"].notna()].reset_index(drop=True)
+        frame.attrs = attrs
+    return frame if not missing else _with_attrs(frame, missing=missing)
+
+
+def load_meli(
+    path: Path | None = None, *, subsets: Sequence[str] = MELI_SUBSETS, columns: Sequence[str] = MELI_COLUMNS
+) -> pd.DataFrame:
+    """MeLi Challenge 2019 as FaMAF's course ships it; the whole set where it is in the cache, else the test file alone.
+
+    Args:
+        path: a .jsonl.gz file.
+        subsets: wanted ones; only those present are read, column `split` tells which.
+        columns: wanted ones; leave out the token lists to read all six million rows in little memory.
+    """
+    sample = False
+    files = [path] if path else []
+    if path is None:
+        files = [file for part in ("train", "validation") if part in subsets and (file := cached(f"meli-{part}"))]
+        if "test" in subsets:
+            test, sample = obtain_or_sample("meli-test")
+            files = [test] if sample else [*files, test]
+        if not files:
+            files = [obtain(f"meli-{subsets[0]}")]
+    frames = [chunk for file in files for chunk in _meli_chunks(file, list(columns))]
+    return _with_attrs(pd.concat(frames, ignore_index=True), **_attrs("meli", files, sample))
+
+
+def _sick_rows(path: Path, columns: dict[str, str]) -> Iterator[tuple]:
+    lines = read_lines(path)
+    _, header = next(lines)
+    header = header.split("\t")
+    for name in columns:
+        if name not in header:
+            raise SchemaError(path, 1, name, "a column of that name in the header", header)
+    for row, line in lines:
+        values = dict(zip(header, split_fields(path, row, line, (len(header),)), strict=True))
+        fields = {column: values[name] for name, column in columns.items()}
+        for column, value in fields.items():
+            check_filled(path, row, column, value)
+        fields["relatedness"] = parse_number(path, row, "relatedness", fields["relatedness"], 1, 5)
+        check_one_of(path, row, "entailment", fields["entailment"], ENTAILMENTS)
+        if "partition" in fields:
+            fields["partition"] = fields["partition"].lower()
+            check_one_of(path, row, "partition", fields["partition"], SICK_PARTITIONS)
+        fields["pair_id"] = int(parse_number(path, row, "pair_id", fields["pair_id"], 1, math.inf))
+        yield tuple(fields.values())
+
+
+def _semeval_files(sample: bool) -> tuple[list[Path], list[str]]:
+    if sample:
+        return sorted((settings.sample_dir() / "sts/semeval").glob("*.tsv")), []
+    files, missing = [], []
+    for name, source in catalogue.SOURCES.items():
+        if source.path.startswith("sts/semeval/"):
+            try:
+                files.append(obtain(name))
+            except SourceError:
+                if settings.profile() == "full":
+                    raise
+                missing.append(name)
+    return files, missing
+
+
+def _stsb_rows(path: Path) -> Iterator[tuple]:
+    for row, line in read_lines(path):
+        # genre, file, year, index, score, two sentences; in some rows two more fields on where they come from
+        _, file, _, _, score, first, second, *_ = split_fields(path, row, line, (7, 8, 9))
+        check_filled(path, row, "sentence_a", first)
+        check_filled(path, row, "sentence_b", second)
+        yield parse_number(path, row, "score", score, 0, 5), first, second, f"stsb-train/{file}"
+
+
+def _semeval_rows(path: Path) -> Iterator[tuple]:
+    for row, line in read_lines(path):
+        score, first, second = split_fields(path, row, line, (3,))
+        check_filled(path, row, "sentence_a", first)
+        check_filled(path, row, "sentence_b", second)
+        yield parse_number(path, row, "score", score, 0, 5) if score else math.nan, first, second, path.stem
+
+
+def _meli_chunks(path: Path, columns: list[str]) -> Iterator[pd.DataFrame]:
+    rows: list[tuple] = []
+    for row, line in read_lines(path):
+        record = _meli_record(path, row, line)
+        rows.append(tuple(record[column] for column in columns))
+        if len(rows) == MELI_CHUNK:
+            yield pd.DataFrame(rows, columns=columns)
+            rows = []
+    if rows:
+        yield pd.DataFrame(rows, columns=columns)
+
+
+def _meli_record(path: Path, row: int, line: str) -> dict:
+    try:
+        record = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise SchemaError(path, row, "(line)", "one JSON object", line) from error
+    if not isinstance(record, dict):
+        raise SchemaError(path, row, "(line)", "one JSON object", line)
+    for column in MELI_COLUMNS:
+        if column not in record:
+            raise SchemaError(path, row, column, "a field of that name", sorted(record))
+    for column in ("title", "category"):
+        check_filled(path, row, column, record[column])
+    for column, allowed in MELI_VALUES.items():
+        check_one_of(path, row, column, record[column], allowed)
+    for column, kind in (("tokenized_title", str), ("data", int)):
+        if not isinstance(record[column], list) or not all(type(item) is kind for item in record[column]):
+            raise SchemaError(path, row, column, f"a list of {kind.__name__}", record[column])
+    for column in ("target", "n_labels", "size"):
+        if type(record[column]) is not int or record[column] < 0:
+            raise SchemaError(path, row, column, "a whole number from 0 on", record[column])
+    if record["target"] >= record["n_labels"]:
+        raise SchemaError(path, row, "target", f"less than n_labels = {record['n_labels']}", record["target"])
+    return record
+
+
+def _frame(rows: list[tuple], columns: list[str], corpus: str, files: list[Path], sample: bool) -> pd.DataFrame:
+    if not rows:
+        raise SchemaError(files[0] if files else Path(corpus), 1, "(file)", "at least one row of data")
+    return _with_attrs(pd.DataFrame(rows, columns=columns), **_attrs(corpus, files, sample))
+
+
+def _attrs(corpus: str, files: list[Path], sample: bool) -> dict:
+    digests = sorted(f"{file.name} {file_sha256(file)}" for file in files)
+    whole = digests[0].split(" ")[-1] if len(files) == 1 else hashlib.sha256("\n".join(digests).encode()).hexdigest()
+    return {"corpus": corpus, "sample": sample, "sha256": whole}
+
+
+def _with_attrs(frame: pd.DataFrame, **attrs) -> pd.DataFrame:
+    frame.attrs = frame.attrs | attrs
+    return frame

@@ -1,0 +1,74 @@
+"""A trained model on disk: tensors (safetensors) and JSON, written whole or not at all, verified when read."""
+
+import hashlib
+import json
+import os
+import shutil
+import uuid
+from pathlib import Path
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+TENSORS, DESCRIPTION = "model.safetensors", "model.json"
+
+
+class CheckpointError(RuntimeError):
+    """A checkpoint that is missing, damaged or not ours."""
+
+
+def save_checkpoint(folder: Path, tensors: dict[str, Tensor], description: dict) -> Path:
+    """Write tensors and description into `folder`, replacing what was there in one rename.
+
+    Args:
+        tensors: state_dict of the model.
+        description: anything JSON holds; what is needed to build the model again.
+    """
+    folder = Path(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}")
+    temporary.mkdir()
+    try:
+        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, temporary / TENSORS)
+        content = {"sha256": _sha256(temporary / TENSORS), **description}
+        (temporary / DESCRIPTION).write_text(json.dumps(content, ensure_ascii=False, indent=1), encoding="utf8")
+        if folder.exists():
+            discarded = folder.with_name(f"{temporary.name}.old")
+            os.replace(folder, discarded)
+            os.replace(temporary, folder)
+            shutil.rmtree(discarded)
+        else:
+            os.replace(temporary, folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return folder
+
+
+def load_checkpoint(folder: Path) -> tuple[dict[str, Tensor], dict]:
+    """Read (tensors, description) back.
+
+    Raises:
+        CheckpointError: a file is missing, the tensors are not those described, or a file is no checkpoint of ours
+            (a pickle, say): names the file and what to do.
+    """
+    folder = Path(folder)
+    for name in (TENSORS, DESCRIPTION):
+        if not (folder / name).is_file():
+            raise CheckpointError(f"{folder / name} is missing: train the model again")
+    try:
+        description = json.loads((folder / DESCRIPTION).read_text(encoding="utf8"))
+        if not isinstance(description, dict) or "sha256" not in description:
+            raise ValueError("no field sha256")
+    except ValueError as error:
+        raise CheckpointError(f"{folder / DESCRIPTION} is no checkpoint description ({error})") from error
+    if _sha256(folder / TENSORS) != description["sha256"]:
+        raise CheckpointError(f"{folder / TENSORS} is damaged or belongs to another model: train the model again")
+    try:
+        return load_file(folder / TENSORS), description
+    except SafetensorError as error:
+        raise CheckpointError(f"{folder / TENSORS} holds no safetensors ({error})") from error
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

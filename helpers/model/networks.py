@@ -1,0 +1,226 @@
+"""The networks: token embedding, recurrent encoder, pooling, text classifier."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+from helpers.data.batching import Batch, TokenFeatures
+from helpers.data.text import PADDING
+
+CELLS = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
+GATES = {"rnn": 1, "gru": 3, "lstm": 4}
+ACTIVATIONS = {
+    "relu": nn.ReLU,
+    "gelu": nn.GELU,
+    "mish": nn.Mish,
+    "tanh": nn.Tanh,
+    "softmax": lambda: nn.Softmax(dim=-1),
+    "none": nn.Identity,
+}
+
+
+def num_trainable_parameters(model: nn.Module) -> int:
+    """Number of trainable parameters, as the assignment counts them."""
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)
+
+
+def num_recurrent_parameters(cell: str, input_size: int, hidden_size: int, num_layers=1, bidirectional=False) -> int:
+    """The closed formula: directions * gates * (hidden * input + hidden^2 + 2 * hidden), summed over layers."""
+    directions = 2 if bidirectional else 1
+    sizes = [input_size] + [directions * hidden_size] * (num_layers - 1)
+    return sum(directions * GATES[cell] * hidden_size * (size + hidden_size + 2) for size in sizes)
+
+
+class TokenEmbedding(nn.Module):
+    """A vector per token: its word vector plus, if there is a feature table, the scaled sum of its features.
+
+    n features are summed and divided by sqrt(n): a token starts with vectors of one size, however long it is.
+
+    Args:
+        num_tokens: size of the vocabulary; row 0 is padding.
+        dim: size of the vector of a token.
+        vectors: (num_tokens, k) initial word vectors; where k is not dim, a linear map takes them there.
+        freeze: keep the word vectors as they are (the map still learns).
+        num_features: size of the feature table; 0 for none. It starts at zero: a feature that training never moved
+            says nothing, whatever word it is met in.
+        word_dropout: share of positions that lose their word vector in training, and keep their features.
+        feature_dropout: share of features that a token loses in training.
+        std: of the initial random vectors.
+    """
+
+    def __init__(
+        self, num_tokens, dim, *, vectors=None, freeze=False, num_features=0, word_dropout=0.0, feature_dropout=0.0, std=0.1
+    ):
+        super().__init__()
+        size = dim if vectors is None else vectors.shape[1]
+        self.words = nn.Embedding(num_tokens, size, padding_idx=PADDING)
+        self.project = nn.Identity() if size == dim else nn.Linear(size, dim, bias=False)
+        with torch.no_grad():
+            self.words.weight.normal_(0, std)
+            if vectors is not None:
+                self.words.weight.copy_(torch.as_tensor(vectors))
+            self.words.weight[PADDING] = 0
+        self.words.weight.requires_grad_(not freeze)
+        self.features = nn.EmbeddingBag(num_features, dim, mode="sum", padding_idx=PADDING) if num_features else None
+        if self.features is not None:
+            nn.init.zeros_(self.features.weight)
+        self.word_dropout, self.feature_dropout = word_dropout, feature_dropout
+        self.dim = dim
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Returns (batch, time, dim)."""
+        embedded = self.project(self.words(batch.tokens))
+        if self.training and self.word_dropout:
+            kept = torch.rand_like(batch.tokens, dtype=embedded.dtype) >= self.word_dropout
+            embedded = embedded * kept.unsqueeze(-1)
+        if self.features is None:
+            return embedded
+        return embedded + nn.functional.embedding(batch.features.index, self._distinct(batch.features))
+
+    def _distinct(self, features: TokenFeatures) -> Tensor:
+        """(distinct tokens, dim)."""
+        ids = features.ids
+        counts = torch.diff(features.offsets, append=features.offsets.new_tensor([len(ids)]))
+        if self.training and self.feature_dropout:
+            ids = ids.masked_fill(torch.rand(len(ids), device=ids.device) < self.feature_dropout, PADDING)
+        return self.features(ids, features.offsets) / counts.clamp(min=1).sqrt().unsqueeze(-1)
+
+
+class Encoded(NamedTuple):
+    """outputs (batch, time, directions * hidden), hidden (batch, directions * hidden) of the last layer, and its cell.
+
+    `cell` is None but for an LSTM that ran packed.
+    """
+
+    outputs: Tensor
+    hidden: Tensor
+    cell: Tensor | None
+
+
+class RecurrentEncoder(nn.Module):
+    """One state per position from vectors of unequal length.
+
+    Each direction is a recurrence of its own. The backward one reads every sequence reversed within its own length,
+    so neither ever reads padding before a token: a padded batch gives the numbers of a packed one, at dense speed.
+
+    Args:
+        input_size: size of the vectors read.
+        hidden_size: units per direction.
+        cell: "rnn", "gru" or "lstm".
+        num_layers: recurrent layers, one on another.
+        dropout: between layers.
+        packed: run on PackedSequence (slower here; yields the final cell too).
+    """
+
+    def __init__(
+        self, input_size, hidden_size, *, cell="lstm", num_layers=1, bidirectional=False, dropout=0.0, packed=False
+    ):
+        super().__init__()
+        directions = 2 if bidirectional else 1
+        sizes = [input_size] + [directions * hidden_size] * (num_layers - 1)
+        self.layers = nn.ModuleList(
+            nn.ModuleList(CELLS[cell](size, hidden_size, batch_first=True) for _ in range(directions)) for size in sizes
+        )
+        self.dropout = nn.Dropout(dropout)
+        self.packed = packed
+        self.output_size = directions * hidden_size
+
+    def forward(self, inputs: Tensor, lengths: Tensor) -> Encoded:
+        """inputs (batch, time, input_size), lengths (batch,) each at least 1."""
+        mirror = mirrored_positions(lengths, inputs.size(1)).unsqueeze(-1)  # (batch, time, 1)
+        for depth, directions in enumerate(self.layers):
+            inputs = self.dropout(inputs) if depth else inputs
+            runs = [self._run(directions[0], inputs, lengths)]
+            if len(directions) == 2:
+                outputs, *last = self._run(directions[1], inputs.gather(1, mirror.expand_as(inputs)), lengths)
+                runs.append((outputs.gather(1, mirror.expand_as(outputs)), *last))
+            inputs, hidden, cell = (None if part[0] is None else torch.cat(part, -1) for part in zip(*runs, strict=True))
+        return Encoded(inputs, hidden, cell)
+
+    def _run(self, recurrence: nn.RNNBase, inputs: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        if not self.packed:
+            outputs, _ = recurrence(inputs)
+            return outputs, outputs[torch.arange(len(outputs), device=outputs.device), lengths - 1], None
+        packed = pack_padded_sequence(inputs, lengths.cpu(), batch_first=True, enforce_sorted=False)
+        outputs, state = recurrence(packed)
+        outputs, _ = pad_packed_sequence(outputs, batch_first=True, total_length=inputs.size(1))
+        hidden, cell = state if isinstance(state, tuple) else (state, None)
+        return outputs, hidden[-1], None if cell is None else cell[-1]
+
+
+def mirrored_positions(lengths: Tensor, time: int) -> Tensor:
+    """(batch, time): position t of a sequence of length n maps to n - 1 - t; padding stays where it is."""
+    positions = torch.arange(time, device=lengths.device).expand(len(lengths), time)
+    ends = lengths.unsqueeze(1)
+    return torch.where(positions < ends, ends - 1 - positions, positions)
+
+
+class Pooling(nn.Module):
+    """One vector per text from the states of its positions; padding is never read.
+
+    Args:
+        kind: "last", "mean", "max", "attention", or several joined by "+", as "max+mean".
+        size: size of a state.
+    """
+
+    KINDS = ("last", "mean", "max", "attention")
+
+    def __init__(self, kind: str, size: int):
+        super().__init__()
+        self.kinds = kind.split("+")
+        if not set(self.kinds) <= set(self.KINDS):
+            raise ValueError(f"pooling {kind!r} is not made of {', '.join(self.KINDS)}")
+        self.attention = nn.Linear(size, 1) if "attention" in self.kinds else None
+        self.output_size = size * len(self.kinds)
+
+    def forward(self, outputs: Tensor, hidden: Tensor, lengths: Tensor) -> Tensor:
+        """outputs (batch, time, size), hidden (batch, size) -> (batch, output_size)."""
+        mask = torch.arange(outputs.size(1), device=lengths.device) < lengths.unsqueeze(1)
+        pooled = []
+        for kind in self.kinds:
+            if kind == "last":
+                pooled.append(hidden)
+            elif kind == "mean":
+                pooled.append((outputs * mask.unsqueeze(-1)).sum(1) / lengths.unsqueeze(-1))
+            elif kind == "max":
+                pooled.append(outputs.masked_fill(~mask.unsqueeze(-1), -torch.inf).amax(1))
+            else:
+                scores = self.attention(outputs).squeeze(-1).masked_fill(~mask, -torch.inf)
+                pooled.append((scores.softmax(-1).unsqueeze(1) @ outputs).squeeze(1))
+        return torch.cat(pooled, -1)
+
+
+class TextClassifier(nn.Module):
+    """Embedding, recurrence, pooling, optional dense layer, one score per class (no softmax: the loss has it).
+
+    Args:
+        embedding: maps a Batch to (batch, time, embedding.dim).
+        encoder: maps that to states.
+        pooling: "last", "max+mean", …
+        num_classes: size of the output.
+        dense: units of the layer between pooling and output; 0 for none.
+        activation: of that layer.
+        dropout: on the embedded tokens and before each linear layer.
+    """
+
+    def __init__(
+        self, embedding: TokenEmbedding, encoder: RecurrentEncoder, *, num_classes, pooling="last", dense=0,
+        activation="relu", dropout=0.0,
+    ):  # fmt: skip
+        super().__init__()
+        if activation not in ACTIVATIONS:
+            raise ValueError(f"activation {activation!r} is not one of {', '.join(ACTIVATIONS)}")
+        self.embedding, self.encoder = embedding, encoder
+        self.pooling = Pooling(pooling, encoder.output_size)
+        self.dropout = nn.Dropout(dropout)
+        size = self.pooling.output_size
+        self.dense = nn.Sequential(nn.Linear(size, dense), ACTIVATIONS[activation](), nn.Dropout(dropout)) if dense else nn.Identity()
+        self.output = nn.Linear(dense or size, num_classes)
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Returns logits (batch, num_classes)."""
+        embedded = self.dropout(self.embedding(batch))
+        outputs, hidden, _ = self.encoder(embedded, batch.lengths)
+        return self.output(self.dense(self.dropout(self.pooling(outputs, hidden, batch.lengths))))

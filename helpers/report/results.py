@@ -1,0 +1,278 @@
+"""Numbers that outlive a run: results/<notebook>.json, the README table made of them, and what has gone stale."""
+
+import hashlib
+import json
+import math
+import os
+import re
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import NamedTuple
+
+import pandas as pd
+
+from helpers import settings
+
+SCHEMA = 1
+METRIC_NAME = re.compile(r"[a-z][a-z0-9_]*(\.[a-z0-9_]+){2,}")  # corpus.model.metric[.mean|.std|.low|.high]
+BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
+
+
+class Row(NamedTuple):
+    """One row of README's table; `name` is looked up with .mean and .std, else as it stands."""
+
+    task: str
+    model: str
+    metric: str
+    name: str
+    decimals: int
+    to_beat: str
+
+
+SMS = "[04 · SMS spam](notebooks/04_sms_rnn_vs_lstm.ipynb)"
+SMS_MODELS = (
+    ("simple RNN", "rnn", "the peers below"),
+    ("GRU", "gru", "simple RNN"),
+    ("LSTM", "lstm", "simple RNN"),
+    ("best recurrent model", "best", "F1 0.975 and the best peer"),
+    ("word TF-IDF, linear SVM", "peer.word_svm", "(peer)"),
+    ("character TF-IDF, linear SVM", "peer.char_svm", "(peer)"),
+)
+ROWS = tuple(
+    Row(SMS, label, metric, f"sms.{model}.{key}", 4, to_beat)
+    for metric, key in (("spam F1", "f1"), ("accuracy", "accuracy"))
+    for label, model, to_beat in SMS_MODELS
+)
+
+
+def write_text(path: Path, text: str) -> Path:
+    """Write a text file so that a reader sees the old one or the new one, never half of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+        Path(temporary).chmod(0o644)
+        os.replace(temporary, path)
+    finally:
+        Path(temporary).unlink(missing_ok=True)
+    return path
+
+
+def describe_data(**corpora: pd.DataFrame) -> dict[str, dict]:
+    """Rows, hash and origin of each corpus, for `info` (the loaders put hash and origin into attrs)."""
+    return {
+        name: {"rows": len(frame), "sha256": frame.attrs.get("sha256"), "sample": bool(frame.attrs.get("sample"))}
+        for name, frame in corpora.items()
+    }
+
+
+def code_hash(*sources: ModuleType | Path | str) -> str:
+    """Hash of the Python code that results come from.
+
+    Args:
+        sources: modules, packages, files or folders; relative paths are taken from the repository root.
+
+    Returns:
+        First 12 hex digits of the SHA-256 over names and contents of the .py files, sorted by name, each file once.
+
+    Raises:
+        FileNotFoundError: a source holds no .py file.
+    """
+    files = {}
+    for source in sources:
+        files |= _python_files(source)
+    digest = hashlib.sha256()
+    for name in sorted(files):
+        content = files[name].read_bytes().replace(b"\r\n", b"\n")
+        digest.update(f"{name}\0{len(content)}\0".encode() + content)
+    return digest.hexdigest()[:12]
+
+
+def _python_files(source: ModuleType | Path | str) -> dict[str, Path]:
+    """Name -> file; names are relative to the repository, so that they are the same on every machine."""
+    if isinstance(source, ModuleType):
+        path = Path(source.__path__[0] if hasattr(source, "__path__") else source.__file__)
+    else:
+        path = settings.anchored(source)
+    path = path.resolve()
+    files = sorted(path.rglob("*.py")) if path.is_dir() else [path]
+    if not files or not all(file.is_file() for file in files):
+        raise FileNotFoundError(f"code_hash: no Python source at {source}")
+    folder = path if path.is_dir() else path.parent
+    base = settings.ROOT if path.is_relative_to(settings.ROOT) else folder
+    return {file.relative_to(base).as_posix(): file for file in files}
+
+
+def metric_faults(metrics: Mapping[str, float]) -> list[str]:
+    """What is wrong with a dictionary of metrics: names that do not follow the pattern, values that are no number."""
+    faults = []
+    for name, value in metrics.items():
+        if not isinstance(name, str) or not METRIC_NAME.fullmatch(name):
+            faults.append(f"{name!r} is no metric name: write corpus.model.metric[.mean|.std|.low|.high], lower case")
+        elif isinstance(value, bool) or not isinstance(value, int | float):
+            faults.append(f"{name} is {value!r}: a metric is a number")
+        elif not math.isfinite(value):
+            faults.append(f"{name} is {value}: a metric is finite")
+    return faults
+
+
+def write_results(notebook: str, metrics: Mapping[str, float], info: Mapping | None = None) -> Path:
+    """Write `<results_dir>/<notebook>.json` in one piece.
+
+    Args:
+        notebook: file name without extension ("04_sms_rnn_vs_lstm").
+        metrics: flat name -> number (NumPy scalars and one-element tensors are converted); the part that is compared.
+        info: what else a reader needs (data from describe_data(), split seeds, code hash, seconds).
+            Profile, versions, threads and device are added.
+
+    Returns:
+        The file written.
+
+    Raises:
+        ValueError: a metric's name or value is wrong, or profile full was run on the synthetic sample.
+    """
+    numbers = {name: value.item() if hasattr(value, "item") else value for name, value in metrics.items()}
+    info = dict(info or {})
+    faults = metric_faults(numbers)
+    samples = [
+        name for name, facts in info.get("data", {}).items() if isinstance(facts, Mapping) and facts.get("sample")
+    ]
+    if samples and settings.profile() == "full":
+        faults.append(f"{', '.join(samples)}: the synthetic sample gives no result in profile full")
+    if faults:
+        raise ValueError(f"results of {notebook} not written: " + "; ".join(faults))
+    info |= {
+        "profile": settings.profile(),
+        "versions": settings.versions(),
+        "threads": settings.threads(),
+        "device": settings.device().type,
+    }
+    content = {"schema": SCHEMA, "metrics": numbers, "info": info}
+    text = json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False, default=_plain)
+    return write_text(settings.results_dir() / f"{notebook}.json", text + "\n")
+
+
+def _plain(value):
+    """NumPy scalars, arrays and tensors as JSON knows them."""
+    if not hasattr(value, "tolist"):
+        raise TypeError(f"info holds a {type(value).__name__}, which JSON cannot: {value!r}")
+    return value.tolist()
+
+
+def read_results(notebook: str, results_dir: Path | None = None) -> dict:
+    """The content of `<results_dir>/<notebook>.json`, checked.
+
+    Raises:
+        FileNotFoundError: the notebook has not been executed with this profile.
+        ValueError: the file is not of schema 1 or holds a wrong metric.
+    """
+    path = (results_dir or settings.results_dir()) / f"{notebook}.json"
+    if not path.is_file():
+        raise FileNotFoundError(f"{path.name} is not there: execute notebooks/{notebook}.ipynb, which writes it")
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path.name}: not JSON ({error}); execute notebooks/{notebook}.ipynb again") from None
+    if not isinstance(content, dict) or content.get("schema") != SCHEMA:
+        raise ValueError(f"{path.name}: not of schema {SCHEMA}; execute notebooks/{notebook}.ipynb again")
+    if not isinstance(content.get("metrics"), dict) or not isinstance(content.get("info"), dict):
+        raise ValueError(f'{path.name}: lacks "metrics" or "info"; execute notebooks/{notebook}.ipynb again')
+    if faults := metric_faults(content["metrics"]):
+        raise ValueError(f"{path.name}: " + "; ".join(faults))
+    return content
+
+
+def committed_results(results_dir: Path) -> list[str]:
+    """Names of the notebooks that have results in a folder."""
+    return sorted(path.stem for path in results_dir.glob("[0-9][0-9]_*.json"))
+
+
+def readme_table(results_dir: Path | None = None, rows: tuple[Row, ...] = ROWS) -> str:
+    """README's results table in Markdown, from results/*.json; a row whose metric is not there is left out."""
+    folder = results_dir or settings.ROOT / "results"
+    metrics = {}
+    for notebook in committed_results(folder):
+        metrics |= read_results(notebook, folder)["metrics"]
+    lines = ["| Notebook | Model | Metric | Value | To beat |", "|---|---|---|---|---|"]
+    for row in rows:
+        value = metrics.get(f"{row.name}.mean", metrics.get(row.name))
+        if value is None:
+            continue
+        shown = f"{value:.{row.decimals}f}"
+        if (spread := metrics.get(f"{row.name}.std")) is not None:
+            shown += f" ± {spread:.{row.decimals}f}"
+        lines.append(f"| {row.task} | {row.model} | {row.metric} | {shown} | {row.to_beat} |")
+    return "\n".join(lines)
+
+
+def _split_readme(readme: Path) -> tuple[str, str, str]:
+    text = readme.read_text(encoding="utf-8") if readme.is_file() else ""
+    before, begin, rest = text.partition(BEGIN)
+    table, end, after = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"{readme.name}: the results table belongs between the lines {BEGIN} and {END}; add them")
+    return before, table, after
+
+
+def update_readme(readme: Path | None = None, results_dir: Path | None = None) -> bool:
+    """Rewrite the table between README's markers; True where that changed it."""
+    readme = readme or settings.ROOT / "README.md"
+    before, table, after = _split_readme(readme)
+    wanted = f"\n{readme_table(results_dir)}\n"
+    if changed := table != wanted:
+        write_text(readme, before + BEGIN + wanted + END + after)
+    return changed
+
+
+def results_problems(readme: Path, results_dir: Path) -> list[str]:
+    """What is wrong with the committed results: schema, profile, sample rows, a README table that says otherwise."""
+    problems = []
+    for notebook in committed_results(results_dir):
+        try:
+            info = read_results(notebook, results_dir)["info"]
+        except ValueError as error:
+            problems.append(str(error))
+            continue
+        if info.get("profile") != "full":
+            problems.append(f"{notebook}.json: made in profile {info.get('profile')}, not full")
+    if problems:
+        return problems
+    try:
+        if _split_readme(readme)[1].strip() != readme_table(results_dir).strip():
+            problems.append(
+                f"{readme.name}: the results table is not what results/*.json give; update_readme() rewrites it"
+            )
+    except ValueError as error:
+        problems.append(str(error))
+    return problems
+
+
+def stale_problems(current: Mapping[str, Mapping[str, str]], studies_dir: Path) -> list[str]:
+    """Studies whose committed rows were made by other code or on other data.
+
+    Args:
+        current: study name -> {"code_hash", "data_hash"} as they would be written today.
+        studies_dir: folder of the committed tables, one <name>.csv a study.
+
+    Returns:
+        One line per study with stale rows, with the command that makes them again.
+    """
+    problems = []
+    for path in sorted(studies_dir.glob("*.csv")):
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+        if lacking := [name for name in ("code_hash", "data_hash") if name not in table]:
+            problems.append(f"studies/{path.name}: no column {' or '.join(lacking)}")
+        elif path.stem not in current:
+            problems.append(f"studies/{path.name}: no study of this name; delete the table or give the study back")
+        else:
+            other = {name: table[name] != current[path.stem][name] for name in ("code_hash", "data_hash")}
+            if stale := int((other["code_hash"] | other["data_hash"]).sum()):
+                why = " and ".join(name.removesuffix("_hash") for name in other if other[name].any())
+                problems.append(
+                    f"studies/{path.name}: {stale} of {len(table)} rows are stale (other {why}); "
+                    f"make study NAME={path.stem}"
+                )
+    return problems

@@ -1,0 +1,126 @@
+"""Studies: tables that need many trainings. Resumable, one row a run, exported from MLflow to results/studies/."""
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from helpers import settings
+from helpers.report import tracking
+from helpers.report.results import code_hash
+
+Spec = dict[str, str | int | float | bool]  # what tells one row from another, as model="lstm", split_seed=3
+
+
+@dataclass(frozen=True)
+class Study:
+    """A table to be made.
+
+    Args:
+        name: of the CSV file and of the MLflow experiment.
+        specs: the rows, in the order in which they are run.
+        run: trains one row and returns its metrics.
+        data_hash: of the corpus read.
+        code: the files whose code decides the numbers.
+    """
+
+    name: str
+    specs: Callable[[], list[Spec]]
+    run: Callable[[Spec, tracking.Tracked], dict[str, float]]
+    data_hash: Callable[[], str]
+    code: tuple[Path, ...]
+
+    def stamp(self) -> dict[str, str]:
+        """Hashes that make a row current."""
+        return {"data_hash": self.data_hash(), "code_hash": code_hash(*self.code)}
+
+
+def table_path(name: str) -> Path:
+    """The CSV file of a study."""
+    return settings.results_dir() / "studies" / f"{name}.csv"
+
+
+def committed_table(name: str) -> pd.DataFrame:
+    """The committed table, whatever the profile.
+
+    Raises:
+        FileNotFoundError: says how to make it.
+    """
+    path = settings.ROOT / "results" / "studies" / f"{name}.csv"
+    if not path.is_file():
+        raise FileNotFoundError(f"{path.name} is missing: run `make study NAME={name}`")
+    return pd.read_csv(path)
+
+
+def row_key(spec: Spec) -> str:
+    """A short name for a row: equal specs have equal keys."""
+    return hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def run_study(study: Study, *, limit: int | None = None) -> pd.DataFrame:
+    """Run the rows that are missing or stale, one after another, writing the table after each; then return it.
+
+    Stopped at any moment it loses at most the row under way: started again it goes on from there.
+
+    Args:
+        limit: run at most this many rows now.
+    """
+    stamp, specs = study.stamp(), study.specs()
+    done = _current_rows(study, stamp)
+    missing = [spec for spec in specs if row_key(spec) not in done]
+    print(f"{study.name}: {len(specs) - len(missing)} of {len(specs)} rows are there, {len(missing)} to run", flush=True)
+    for number, spec in enumerate(missing[:limit], start=1):
+        start = time.perf_counter()
+        tags = stamp | {"study": study.name, "key": row_key(spec)}
+        with tracking.run(study.name, _label(spec), params=spec, tags=tags) as tracked:
+            metrics = study.run(spec, tracked)
+            tracked.metrics(metrics | {"seconds": time.perf_counter() - start})
+        done = _current_rows(study, stamp)
+        _write_table(study.name, specs, done)
+        print(f"{number}/{len(missing)} {_label(spec)}: {_summary(metrics)} ({time.perf_counter() - start:.0f} s)", flush=True)
+    return _write_table(study.name, specs, done)
+
+
+def _label(spec: Spec) -> str:
+    return " ".join(f"{name}={value}" for name, value in spec.items())
+
+
+def _summary(metrics: dict[str, float]) -> str:
+    return " ".join(f"{name} {value:.4f}" for name, value in list(metrics.items())[:4])
+
+
+def _current_rows(study: Study, stamp: dict[str, str]) -> dict[str, dict]:
+    """key -> row, from the exported table and from MLflow, where hashes are those of today."""
+    rows: dict[str, dict] = {}
+    path = table_path(study.name)
+    if path.is_file():
+        table = pd.read_csv(path, dtype={"key": str})
+        current = table[(table["data_hash"] == stamp["data_hash"]) & (table["code_hash"] == stamp["code_hash"])]
+        rows |= {row["key"]: row for row in current.to_dict("records")}
+    for run in tracking.runs(study.name).to_dict("records"):
+        if all(run.get(f"tags.{name}") == value for name, value in stamp.items()):
+            metrics = {n.removeprefix("metrics."): v for n, v in run.items() if n.startswith("metrics.")}
+            rows[run["tags.key"]] = stamp | {"key": run["tags.key"]} | metrics
+    return rows
+
+
+def _write_table(name: str, specs: Iterable[Spec], done: dict[str, dict]) -> pd.DataFrame:
+    """One row per finished spec: what it is, its metrics, seconds, hashes."""
+    rows = [spec | {k: v for k, v in done[row_key(spec)].items() if k not in spec} for spec in specs if row_key(spec) in done]
+    table = pd.DataFrame(rows)
+    path = table_path(name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(f".{os.getpid()}.tmp")
+    table.to_csv(temporary, index=False, float_format="%.6g")
+    os.replace(temporary, path)
+    return table
+
+
+def aggregate(table: pd.DataFrame, by: str | list[str], metrics: list[str]) -> pd.DataFrame:
+    """Mean and standard deviation over the seeds, in the order of first appearance: columns (metric, mean | std)."""
+    return table.groupby(by, sort=False)[metrics].agg(["mean", "std"])

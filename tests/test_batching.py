@@ -1,0 +1,121 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch.utils.data import DataLoader
+
+from helpers.data.batching import EncodedTexts, LengthBatches, PadSequences, Ragged, make_loader
+from helpers.data.text import PADDING, FeatureVocabulary, Vocabulary, tokenize, word_form
+
+TEXTS = ["uno dos tres", "dos", "cuatro cinco", "uno uno uno uno", "seis"]
+sequences = st.lists(st.lists(st.integers(1, 99), max_size=9).map(lambda s: np.array(s, dtype=np.int64)), min_size=1)
+
+
+@given(sequences, st.data())
+def test_ragged_gives_back_what_went_in(lists, data):
+    ragged = Ragged(lists)
+    rows = np.array(data.draw(st.lists(st.integers(0, len(lists) - 1), min_size=1)))
+    values, begins = ragged.take(rows)
+    padded = ragged.pad(rows)
+    for position, row in enumerate(rows):
+        length = len(lists[row])
+        assert values[begins[position] : begins[position] + length].tolist() == lists[row].tolist()
+        assert ragged[row].tolist() == lists[row].tolist()
+        assert padded[position, :length].tolist() == lists[row].tolist()
+        assert (padded[position, length:] == PADDING).all()
+
+
+@given(st.lists(st.lists(st.integers(1, 9), max_size=8), min_size=1), st.integers(1, 5), st.integers(0, 5))
+def test_pad_sequences(lists, min_length, extra):
+    collate = PadSequences(min_length, min_length + extra, pad_value=0)
+    tokens, lengths, targets = collate([(sequence, i) for i, sequence in enumerate(lists)])
+    assert min_length <= tokens.size(1) <= min_length + extra
+    for i, sequence in enumerate(lists):
+        kept = sequence[: min_length + extra]
+        assert tokens[i].tolist() == kept + [0] * (tokens.size(1) - len(kept))
+        assert lengths[i] == max(1, len(kept))
+    assert targets.tolist() == list(range(len(lists)))
+
+
+def test_pad_sequences_is_a_collate_fn():
+    data = [([1, 2, 3], 0), ([4], 1), ([5, 6], 0)]
+    tokens, lengths, targets = next(iter(DataLoader(data, batch_size=3, collate_fn=PadSequences())))
+    assert tokens.tolist() == [[1, 2, 3], [4, 0, 0], [5, 6, 0]]
+    assert (lengths.tolist(), targets.tolist()) == ([3, 1, 2], [0, 1, 0])
+
+
+def test_pad_sequences_refuses_contradictory_lengths():
+    with pytest.raises(ValueError, match="min_length=5, max_length=2"):
+        PadSequences(5, 2)
+
+
+lengths_strategy = st.lists(st.integers(1, 30), min_size=1, max_size=80)
+
+
+@given(lengths_strategy, st.integers(1, 20), st.sampled_from(["random", "sorted", "equal"]), st.booleans())
+def test_batches_hold_every_row_once_and_len_counts_them(lengths, batch_size, strategy, shuffled):
+    generator = torch.Generator().manual_seed(0) if shuffled else None
+    sampler = LengthBatches(lengths, batch_size, strategy, generator)
+    batches = list(sampler)
+    assert sorted(row for batch in batches for row in batch) == list(range(len(lengths)))
+    assert len(batches) == len(sampler)
+    assert all(1 <= len(batch) <= batch_size for batch in batches)
+    if strategy == "equal":
+        assert all(len({lengths[row] for row in batch}) == 1 for batch in batches)
+    if strategy == "sorted" and not shuffled:
+        assert [lengths[row] for batch in batches for row in batch] == sorted(lengths)
+
+
+def test_shuffling_differs_between_epochs_and_repeats_with_the_seed():
+    def two_epochs():
+        sampler = LengthBatches(range(1, 60), 4, "random", torch.Generator().manual_seed(3))
+        return list(sampler), list(sampler)
+
+    first, second = two_epochs()
+    assert first != second
+    assert two_epochs() == (first, second)
+
+
+@pytest.mark.parametrize("kwargs", [{"strategy": "longest"}, {"batch_size": 0}])
+def test_sampler_refuses_nonsense(kwargs):
+    with pytest.raises(ValueError, match=str(next(iter(kwargs.values())))):
+        LengthBatches([1, 2], **({"batch_size": 2} | kwargs))
+
+
+def test_a_batch_holds_ids_lengths_targets_and_rows():
+    vocabulary = Vocabulary.build(map(tokenize, TEXTS[:3]))
+    data = EncodedTexts(TEXTS, [0, 1, 0, 1, 0], vocabulary)
+    batch = data.__getitems__([3, 0])
+    assert batch.tokens.tolist() == [[3, 3, 3, 3], [3, 2, 4, 0]]
+    assert (batch.lengths.tolist(), batch.targets.tolist(), batch.rows.tolist()) == ([4, 3], [1, 0], [3, 0])
+    assert batch.features is None
+
+
+@pytest.mark.parametrize("strategy", ["random", "sorted", "equal"])
+def test_loader_reads_all_rows(strategy):
+    data = EncodedTexts(TEXTS, [0, 1, 0, 1, 0], Vocabulary.build(map(tokenize, TEXTS)))
+    batches = list(make_loader(data, 2, strategy=strategy, generator=torch.Generator()))
+    assert sorted(torch.cat([batch.rows for batch in batches]).tolist()) == [0, 1, 2, 3, 4]
+
+
+def test_token_features_are_those_of_the_token_at_each_position():
+    texts = ["Free 100 free", "£ 100"]
+    known = FeatureVocabulary.build([tokenize(text, "fine") for text in texts], min_count=1)
+    data = EncodedTexts(texts, None, Vocabulary(["free"]), scheme="fine", features=known)
+    batch = data.__getitems__([0, 1])
+    assert batch.tokens.tolist() == [[2, 1, 2], [1, 1, 0]]
+    f = batch.features
+    ends = [*f.offsets[1:].tolist(), len(f.ids)]
+    for row, text in enumerate(texts):
+        tokens = tokenize(text, "fine")
+        for position in range(f.index.size(1)):
+            number = int(f.index[row, position])
+            got = f.ids[f.offsets[number] : ends[number]].tolist()
+            assert got == (known.encode(tokens[position]).tolist() if position < len(tokens) else [])
+    assert word_form("100") == "<number>"
+
+
+def test_targets_must_match_the_texts():
+    with pytest.raises(ValueError, match="5 texts but 2 targets"):
+        EncodedTexts(TEXTS, [0, 1], Vocabulary([]))
