@@ -96,7 +96,9 @@ def test_equal_lengths_give_the_numbers_and_gradients_of_packed_ones(cell, num_l
 
 @architectures
 def test_parameter_counts_equal_the_formula(cell, num_layers, bidirectional):
-    ours = num_trainable_parameters(RecurrentEncoder(50, 80, cell=cell, num_layers=num_layers, bidirectional=bidirectional))
+    ours = num_trainable_parameters(
+        RecurrentEncoder(50, 80, cell=cell, num_layers=num_layers, bidirectional=bidirectional)
+    )
     theirs = num_trainable_parameters(CELLS[cell](50, 80, num_layers, bidirectional=bidirectional))
     assert ours == theirs == num_recurrent_parameters(cell, 50, 80, num_layers, bidirectional)
 

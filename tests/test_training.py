@@ -31,7 +31,9 @@ def run(epochs=6, seed=0, **kwargs):
     model = classifier(seed)
     loaders = Loaders(make_loader(data(), 7, generator=torch.Generator().manual_seed(seed)), make_loader(data(), 16))
     optimizer = torch.optim.Adam(model.parameters(), lr=0.03)
-    history = fit(model, loaders, classification_step(), optimizers=[optimizer], epochs=epochs, metrics=metrics, **kwargs)
+    history = fit(
+        model, loaders, classification_step(), optimizers=[optimizer], epochs=epochs, metrics=metrics, **kwargs
+    )
     return model, history
 
 
@@ -101,8 +103,8 @@ def test_a_loss_that_is_not_finite_stops_and_names_the_rows():
     model = classifier()
     nn.init.constant_(model.output.bias, float("nan"))
     optimizer = torch.optim.Adam(model.parameters())
+    loaders = Loaders(make_loader(data(), 7), None)
     with pytest.raises(NonFiniteLoss, match=r"batch 0 \(rows \["):
-        loaders = Loaders(make_loader(data(), 7), None)
         fit(model, loaders, classification_step(), optimizers=[optimizer], epochs=1, metrics=metrics)
 
 
@@ -129,6 +131,8 @@ def test_class_weights_and_smoothing():
 
 
 def test_history_in_one_line_and_as_a_table():
-    history = History([{"epoch": 1, "seconds": 2.0, "iterations_per_second": 12.4, "train_loss": 0.5, "valid_loss": 0.25}])
+    history = History(
+        [{"epoch": 1, "seconds": 2.0, "iterations_per_second": 12.4, "train_loss": 0.5, "valid_loss": 0.25}]
+    )
     assert history.last_line(3) == "época 1/3 · 2.0 s · 12.4 it/s · pérdida 0.5000 · pérdida val 0.2500"
     assert history.frame().shape == (1, 5)

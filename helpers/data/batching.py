@@ -52,7 +52,9 @@ class PadSequences:
 
     def __init__(self, min_length: int = 1, max_length: int | None = None, pad_value: int = PADDING):
         if min_length < 1 or (max_length is not None and max_length < min_length):
-            raise ValueError(f"min_length={min_length}, max_length={max_length}: 1 <= min_length <= max_length is needed")
+            raise ValueError(
+                f"min_length={min_length}, max_length={max_length}: 1 <= min_length <= max_length is needed"
+            )
         self.min_length, self.max_length, self.pad_value = min_length, max_length, pad_value
 
     def __call__(self, items: Sequence[tuple[Sequence[int], int]]) -> tuple[Tensor, Tensor, Tensor]:

@@ -42,7 +42,9 @@ class Vocabulary:
             raise ValueError("a Vocabulary cannot hold the same token twice")
 
     @classmethod
-    def build(cls, texts: Iterable[Sequence[str]], *, min_count=1, max_size=None, extra: Iterable[str] = ()) -> "Vocabulary":
+    def build(
+        cls, texts: Iterable[Sequence[str]], *, min_count=1, max_size=None, extra: Iterable[str] = ()
+    ) -> "Vocabulary":
         """Count the tokens of the training texts; ties in order of appearance.
 
         Args:

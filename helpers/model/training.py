@@ -4,6 +4,7 @@ import copy
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from statistics import median
 from typing import NamedTuple
 
 import pandas as pd
@@ -68,7 +69,9 @@ def classification_step(*, label_smoothing: float = 0.0, class_weights: Tensor |
     return step
 
 
-def train_epoch(model, loader, step: Step, optimizers, *, schedulers=(), clip=None, average=None) -> Evaluation:
+def train_epoch(
+    model, loader, step: Step, optimizers, *, schedulers=(), clip=None, average=None
+) -> tuple[Evaluation, list[float]]:
     """One pass with updates; loss and outputs are those met on the way (dropout on, weights moving).
 
     Args:
@@ -76,12 +79,15 @@ def train_epoch(model, loader, step: Step, optimizers, *, schedulers=(), clip=No
         clip: largest norm of the whole gradient; None for no clipping.
         average: AveragedModel fed after every update.
 
+    Returns:
+        What was met, and the gradient norm of every batch before clipping (empty where clip is None).
+
     Raises:
         NonFiniteLoss: names the batch and its rows.
     """
     model.train()
     parameters = [p for p in model.parameters() if p.requires_grad]
-    total, seen = 0.0, []
+    total, seen, norms = 0.0, [], []
     for number, batch in enumerate(loader):
         loss, outputs = step(model, batch)
         if not torch.isfinite(loss):
@@ -90,14 +96,14 @@ def train_epoch(model, loader, step: Step, optimizers, *, schedulers=(), clip=No
             optimizer.zero_grad(set_to_none=True)
         loss.backward()
         if clip is not None:
-            nn.utils.clip_grad_norm_(parameters, clip)
+            norms.append(nn.utils.clip_grad_norm_(parameters, clip).item())
         for moved in (*optimizers, *schedulers):
             moved.step()
         if average is not None:
             average.update_parameters(model)
         total += loss.item() * len(batch)
         seen.append((batch.rows, outputs.detach(), batch.targets))
-    return _in_row_order(total, seen)
+    return _in_row_order(total, seen), norms
 
 
 @torch.inference_mode()
@@ -138,12 +144,14 @@ def fit(
     judged = average.module if ema else model
     for epoch in range(1, epochs + 1):
         start = time.perf_counter()
-        train = train_epoch(
+        train, norms = train_epoch(
             model, loaders.train, step, optimizers, schedulers=schedulers, clip=clip, average=average
         )
         seconds = time.perf_counter() - start
         row = {"epoch": epoch, "seconds": seconds, "iterations_per_second": len(loaders.train) / seconds}
         row |= _side("train", train, metrics)
+        if norms:
+            row |= {"gradient_norm_median": median(norms), "gradient_norm_max": max(norms)}
         if loaders.valid is not None:
             row |= _side("valid", evaluate(judged, loaders.valid, step), metrics)
             score = row[watch] if higher_is_better else -row[watch]

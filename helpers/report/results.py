@@ -1,5 +1,6 @@
 """Numbers that outlive a run: results/<notebook>.json, the README table made of them, and what has gone stale."""
 
+import ast
 import hashlib
 import json
 import math
@@ -16,6 +17,7 @@ import pandas as pd
 from helpers import settings
 
 SCHEMA = 1
+DOCUMENTED = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 METRIC_NAME = re.compile(r"[a-z][a-z0-9_]*(\.[a-z0-9_]+){2,}")  # corpus.model.metric[.mean|.std|.low|.high]
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
 
@@ -70,13 +72,14 @@ def describe_data(**corpora: pd.DataFrame) -> dict[str, dict]:
 
 
 def code_hash(*sources: ModuleType | Path | str) -> str:
-    """Hash of the Python code that results come from.
+    """Hash of the Python code that results come from: what it does, not how it is laid out or commented.
 
     Args:
         sources: modules, packages, files or folders; relative paths are taken from the repository root.
 
     Returns:
-        First 12 hex digits of the SHA-256 over names and contents of the .py files, sorted by name, each file once.
+        First 12 hex digits of the SHA-256 over names and syntax trees (docstrings left out) of the .py files, sorted by
+        name, each file once.
 
     Raises:
         FileNotFoundError: a source holds no .py file.
@@ -86,9 +89,19 @@ def code_hash(*sources: ModuleType | Path | str) -> str:
         files |= _python_files(source)
     digest = hashlib.sha256()
     for name in sorted(files):
-        content = files[name].read_bytes().replace(b"\r\n", b"\n")
+        content = _code_alone(files[name]).encode()
         digest.update(f"{name}\0{len(content)}\0".encode() + content)
     return digest.hexdigest()[:12]
+
+
+def _code_alone(path: Path) -> str:
+    """The syntax tree of a file as text, without comments, layout and docstrings."""
+    tree = ast.parse(path.read_text(encoding="utf8"), filename=path.name)
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if isinstance(body, list) and body and isinstance(node, DOCUMENTED) and ast.get_docstring(node) is not None:
+            node.body = body[1:]
+    return ast.dump(tree)
 
 
 def _python_files(source: ModuleType | Path | str) -> dict[str, Path]:

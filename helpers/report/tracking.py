@@ -52,8 +52,8 @@ class Tracked:
         self._mlflow.log_metrics({name: float(value) for name, value in values.items()}, step=step)
 
     def epoch(self, row: dict[str, float]) -> None:
-        """Log a row of History (hand this to fit as on_epoch)."""
-        self.metrics({name: value for name, value in row.items() if name != "epoch"}, step=int(row["epoch"]))
+        """Log a row of History as epoch/<column> (hand this to fit as on_epoch)."""
+        self.metrics({f"epoch/{name}": value for name, value in row.items() if name != "epoch"}, step=int(row["epoch"]))
 
     def figure(self, figure: matplotlib.figure.Figure, name: str) -> None:
         """Log a figure as <name>.png."""

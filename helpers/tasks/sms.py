@@ -1,7 +1,8 @@
 """SMS spam: configurations, training on a split, and a model that can be saved, loaded and asked."""
 
+import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,49 +12,20 @@ from torch import Tensor
 
 from helpers import settings
 from helpers.data.batching import EncodedTexts, make_loader
+from helpers.data.corpora import load_sms
 from helpers.data.splits import Split, deduplicate, fold_text, grouped_split, stratified_split
 from helpers.data.text import FeatureVocabulary, Vocabulary, tokenize, word_form
 from helpers.data.vectors import embedding_matrix
 from helpers.model.checkpoints import CheckpointError, load_checkpoint, save_checkpoint
-from helpers.model.metrics import best_threshold, binary_metrics
+from helpers.model.metrics import binary_metrics
 from helpers.model.networks import RecurrentEncoder, TextClassifier, TokenEmbedding, num_trainable_parameters
 from helpers.model.training import History, Loaders, classification_step, evaluate, fit
+from helpers.tasks.sms_config import CONFIGS, Config
 
 
-LABELS = ("ham", "spam")
-
-
-@dataclass(frozen=True)
-class Config:
-    """One recurrent spam classifier and how it is trained. The defaults are the assignment's architecture."""
-
-    scheme: str = "words"  # tokenizer
-    max_tokens: int = 200
-    embedding_dim: int = 50
-    feature_count: int = 0  # messages that a token feature must stand in to be used; 0 uses no features
-    vectors: str | None = None  # name of pretrained word vectors
-    freeze: bool = False
-    word_dropout: float = 0.0
-    feature_dropout: float = 0.0
-    cell: str = "rnn"
-    hidden_size: int = 80
-    num_layers: int = 1
-    bidirectional: bool = False
-    pooling: str = "last"
-    dense: int = 60
-    activation: str = "relu"
-    dropout: float = 0.0
-    lr: float = 1e-3
-    weight_decay: float = 0.0
-    anneal: bool = False  # one-cycle learning rate that ends at 0
-    label_smoothing: float = 0.0
-    spam_weight: float = 1.0  # weight of a spam message in the loss
-    clip: float | None = 1.0
-    ema: float | None = None  # decay of the averaged weights
-    batch_size: int = 32
-    epochs: int = 30
-    valid_share: float = 0.1  # of the training side; 0 trains on all of it for exactly `epochs`
-    patience: int | None = 5
+EVALUATION_BATCH = 256
+SPLITS = ("random", "grouped", "duplicates")
+FIRST_SPLIT_SEED = 1  # 0 is for development; reported seeds begin here
 
 
 class SpamModel:
@@ -83,7 +55,8 @@ class SpamModel:
                 raise TypeError(f"message {i} is {type(text).__name__}, not a string")
         if len(texts) == 0:
             return np.zeros(0)
-        logits = evaluate(self.network, make_loader(self.encode(texts), 256), classification_step()).outputs
+        loader = make_loader(self.encode(texts), EVALUATION_BATCH, strategy=self.config.batches)
+        logits = evaluate(self.network, loader, classification_step()).outputs
         return logits.softmax(-1)[:, 1].double().numpy()
 
     def predict(self, texts: Sequence[str]) -> np.ndarray:
@@ -124,8 +97,9 @@ def build_network(config: Config, num_tokens: int, num_features: int = 0, vector
         word_dropout=c.word_dropout, feature_dropout=c.feature_dropout,
     )  # fmt: skip
     encoder = RecurrentEncoder(
-        c.embedding_dim, c.hidden_size, cell=c.cell, num_layers=c.num_layers, bidirectional=c.bidirectional, dropout=c.dropout
-    )
+        c.embedding_dim, c.hidden_size, cell=c.cell, num_layers=c.num_layers, bidirectional=c.bidirectional, dropout=c.dropout,
+        packed=c.packed,
+    )  # fmt: skip
     return TextClassifier(
         embedding, encoder, num_classes=2, pooling=c.pooling, dense=c.dense, activation=c.activation, dropout=c.dropout
     )
@@ -153,8 +127,8 @@ def fit_texts(
     model = untrained(config, texts[rows.train], pretrained, seed)
     sides = [model.encode(texts[side], targets[side]) for side in (rows.train, rows.test)]
     loaders = Loaders(
-        make_loader(sides[0], config.batch_size, generator=generator),
-        make_loader(sides[1], 256) if config.valid_share else None,
+        make_loader(sides[0], config.batch_size, strategy=config.batches, generator=generator),
+        make_loader(sides[1], EVALUATION_BATCH, strategy=config.batches) if config.valid_share else None,
     )
     weights = torch.tensor([1.0, config.spam_weight])
     step = classification_step(label_smoothing=config.label_smoothing, class_weights=weights)
@@ -192,3 +166,95 @@ def make_optimizers(config: Config, network: TextClassifier, steps: int) -> tupl
         return [optimizer], []
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, config.lr, total_steps=steps, pct_start=0.1)
     return [optimizer], [schedule]
+
+
+def messages(rows: int | None = None) -> pd.DataFrame:
+    """The corpus as loaded, duplicates included: label, text, target (1 for spam), group (near-duplicates share one).
+
+    Args:
+        rows: take a stratified subset of about this many (profile quick); None takes all.
+    """
+    loaded = load_sms()
+    frame = loaded.assign(target=(loaded["label"] == "spam").astype(int), group=fold_text(loaded["text"]))
+    if rows is not None and rows < len(frame):
+        kept = stratified_split(frame["target"], seed=settings.SEED, test_size=rows).test
+        frame = frame.iloc[kept].reset_index(drop=True)
+    frame.attrs = loaded.attrs
+    return frame
+
+
+def split_messages(kind: str, seed: int, rows: int | None = None) -> tuple[pd.DataFrame, Split]:
+    """The messages and their 80/20 split.
+
+    Args:
+        kind: "random" (exact duplicates removed, stratified), "grouped" (near-duplicates kept together as well) or
+            "duplicates" (nothing removed: the mistake, to be measured).
+
+    Raises:
+        ValueError: another kind.
+    """
+    if kind not in SPLITS:
+        raise ValueError(f"split {kind!r} is not one of {', '.join(SPLITS)}")
+    frame = messages(rows)
+    if kind != "duplicates":
+        frame = deduplicate(frame, "text", "label")
+    if kind == "grouped":
+        return frame, grouped_split(frame["target"], frame["group"], seed=seed)
+    return frame, stratified_split(frame["target"], seed=seed)
+
+
+@dataclass(frozen=True)
+class Result:
+    """A trained model and how it did on the test side of its split."""
+
+    metrics: dict[str, float]
+    model: SpamModel
+    history: History
+    test: pd.DataFrame  # label, text, target, group, probability; attrs as loaded
+
+
+def train(
+    config: Config | str, *, split_seed: int, model_seed: int = 0, split: str = "random", rows=None, epochs=None, **options
+) -> Result:
+    """Train a configuration on 80% of the messages and score it on the other 20%.
+
+    Args:
+        config: a Config, or the name of one in CONFIGS.
+        split_seed: 0 is the development split.
+        model_seed: of everything random in training.
+        split: "random", "grouped" or "duplicates", as in split_messages.
+        rows: use a stratified subset of this size; None uses all messages.
+        epochs: instead of the configuration's.
+        options: on_epoch and verbose, as in fit.
+
+    Raises:
+        ValueError: unknown name.
+    """
+    config = named_config(config)
+    if epochs is not None:
+        config = replace(config, epochs=epochs)
+    frame, sides = split_messages(split, split_seed, rows)
+    train_side, test = frame.iloc[sides.train], frame.iloc[sides.test]
+    start = time.perf_counter()
+    model, history = fit_texts(
+        config, train_side["text"].to_numpy(), train_side["target"].to_numpy(), seed=model_seed, **options
+    )
+    seconds = time.perf_counter() - start
+    test = test.assign(probability=model.predict_proba(test["text"].to_numpy()))
+    best = history.rows[history.best_epoch - 1]
+    metrics = binary_metrics(test["target"], test["probability"] >= model.threshold)
+    metrics |= {name: best[name] for name in ("valid_f1", "valid_loss") if name in best}
+    metrics |= {"parameters": num_trainable_parameters(model.network), "best_epoch": history.best_epoch}
+    metrics |= {"epochs": len(history.rows), "train_seconds": seconds}
+    return Result(metrics, model, history, test)
+
+
+def named_config(config: Config | str) -> Config:
+    """The configuration of that name; a Config passes as it is.
+
+    Raises:
+        ValueError: unknown name, with those that there are.
+    """
+    if isinstance(config, str) and config not in CONFIGS:
+        raise ValueError(f"configuration {config!r} is not one of {', '.join(CONFIGS)}")
+    return CONFIGS[config] if isinstance(config, str) else config

@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -45,16 +46,23 @@ def table_path(name: str) -> Path:
     return settings.results_dir() / "studies" / f"{name}.csv"
 
 
-def committed_table(name: str) -> pd.DataFrame:
-    """The committed table, whatever the profile.
+def table(study: Study) -> pd.DataFrame:
+    """What a notebook shows: in profile full the committed table, in quick a miniature of the study, run now.
 
     Raises:
-        FileNotFoundError: says how to make it.
+        FileNotFoundError: the table was never made; says how.
     """
-    path = settings.ROOT / "results" / "studies" / f"{name}.csv"
+    path = settings.ROOT / "results" / "studies" / f"{study.name}.csv"
+    command = f"make study NAME={study.name}"
+    if settings.profile() == "quick":
+        made = run_study(study, verbose=False)
+        print(f"{study.name}: {len(made)} filas, estudio en miniatura recién ejecutado (la tabla entera: {command})")
+        return made
     if not path.is_file():
-        raise FileNotFoundError(f"{path.name} is missing: run `make study NAME={name}`")
-    return pd.read_csv(path)
+        raise FileNotFoundError(f"{path.name} is missing: run `{command}`")
+    made = pd.read_csv(path)
+    print(f"{study.name}: {len(made)} filas, hechas con `{command}` (código {made['code_hash'].iloc[-1]})")
+    return made
 
 
 def row_key(spec: Spec) -> str:
@@ -62,18 +70,20 @@ def row_key(spec: Spec) -> str:
     return hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def run_study(study: Study, *, limit: int | None = None) -> pd.DataFrame:
+def run_study(study: Study, *, limit: int | None = None, verbose: bool = True) -> pd.DataFrame:
     """Run the rows that are missing or stale, one after another, writing the table after each; then return it.
 
     Stopped at any moment it loses at most the row under way: started again it goes on from there.
 
     Args:
         limit: run at most this many rows now.
+        verbose: print a line per row.
     """
+    say = partial(print, flush=True) if verbose else lambda *_: None
     stamp, specs = study.stamp(), study.specs()
     done = _current_rows(study, stamp)
     missing = [spec for spec in specs if row_key(spec) not in done]
-    print(f"{study.name}: {len(specs) - len(missing)} of {len(specs)} rows are there, {len(missing)} to run", flush=True)
+    say(f"{study.name}: {len(specs) - len(missing)} of {len(specs)} rows are there, {len(missing)} to run")
     for number, spec in enumerate(missing[:limit], start=1):
         start = time.perf_counter()
         tags = stamp | {"study": study.name, "key": row_key(spec)}
@@ -82,7 +92,7 @@ def run_study(study: Study, *, limit: int | None = None) -> pd.DataFrame:
             tracked.metrics(metrics | {"seconds": time.perf_counter() - start})
         done = _current_rows(study, stamp)
         _write_table(study.name, specs, done)
-        print(f"{number}/{len(missing)} {_label(spec)}: {_summary(metrics)} ({time.perf_counter() - start:.0f} s)", flush=True)
+        say(f"{number}/{len(missing)} {_label(spec)}: {_summary(metrics)} ({time.perf_counter() - start:.0f} s)")
     return _write_table(study.name, specs, done)
 
 
@@ -105,6 +115,7 @@ def _current_rows(study: Study, stamp: dict[str, str]) -> dict[str, dict]:
     for run in tracking.runs(study.name).to_dict("records"):
         if all(run.get(f"tags.{name}") == value for name, value in stamp.items()):
             metrics = {n.removeprefix("metrics."): v for n, v in run.items() if n.startswith("metrics.")}
+            metrics = {n: v for n, v in sorted(metrics.items()) if not n.startswith("epoch/")}
             rows[run["tags.key"]] = stamp | {"key": run["tags.key"]} | metrics
     return rows
 

@@ -1,0 +1,100 @@
+# Two commands on a fresh machine: `make notebooks`, `make test`. `make` alone lists them all.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3.11
+BUILD := build
+OUT ?= $(BUILD)/notebooks
+
+VENV := .venv
+RUN := $(VENV)/bin/python
+STAMP := $(VENV)/.installed
+NOTEBOOKS := $(wildcard notebooks/*.ipynb)
+
+# What runs in miniature tracks into build/, never into the store of the studies.
+QUICK = PROFILE=quick MLFLOW_TRACKING_URI="$(or $(MLFLOW_TRACKING_URI),sqlite:///$(CURDIR)/$(BUILD)/mlflow.db)"
+
+.PHONY: help
+help: ## list the targets
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
+
+.PHONY: setup
+setup: $(STAMP) ## create .venv and install what is pinned (again only when a pin has changed)
+
+$(STAMP): requirements.txt constraints.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null || { \
+	  echo "Python 3.11 is needed, and '$(PYTHON)' is not it: install it, or say where it is:" >&2; \
+	  echo "  make setup PYTHON=path/to/python3.11" >&2; exit 1; }
+	@test -x $(RUN) || $(PYTHON) -m venv $(VENV)
+	@echo "Installing the pinned packages into $(VENV): some minutes the first time"
+	@$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements.txt -c constraints.txt
+	@touch $@
+
+.PHONY: notebooks
+notebooks: setup ## execute all notebooks (PROFILE=quick) into build/notebooks, as HTML too
+	@mkdir -p $(BUILD)
+	@$(QUICK) $(RUN) -m helpers notebooks execute --profile quick --out "$(OUT)"
+
+.PHONY: test
+test: setup ## unit tests, then every notebook (PROFILE=quick); the working tree stays as it is
+	@mkdir -p $(BUILD)
+	@$(RUN) -m pytest tests
+ifneq ($(NOTEBOOKS),)
+	@$(QUICK) $(RUN) -m pytest --nbmake notebooks
+endif
+
+.PHONY: deliverable
+deliverable: setup ## execute the notebooks in place (PROFILE=full, real data only), update README, check
+	@PROFILE=full $(RUN) -m helpers notebooks execute --profile full
+	@$(RUN) -m helpers readme
+	@$(MAKE) --no-print-directory check
+
+.PHONY: study
+study: setup ## run the missing rows of a study: make study NAME=… [LIMIT=rows]
+	@test -n "$(NAME)" || { echo "which one? make study NAME=…" >&2; $(RUN) -m helpers study --list >&2; exit 1; }
+	@PROFILE=full $(RUN) -m helpers study "$(NAME)" $(if $(LIMIT),--limit $(LIMIT))
+
+.PHONY: data
+data: setup ## fetch and verify every file up to 50 MB
+	@$(RUN) -m helpers data
+
+.PHONY: data-full
+data-full: setup ## the same, and the big archives too (several GB)
+	@$(RUN) -m helpers data --big
+
+.PHONY: lint
+lint: setup ## ruff (code and notebooks) and spelling
+	@$(RUN) -m ruff check .
+	@$(RUN) -m ruff format --check .
+	@$(VENV)/bin/codespell .
+ifneq ($(NOTEBOOKS),)
+	@rm -rf $(BUILD)/spelling
+	@$(RUN) -m nbconvert --log-level WARN --to markdown --TemplateExporter.exclude_output=True \
+	  --output-dir $(BUILD)/spelling $(NOTEBOOKS)
+	@$(VENV)/bin/codespell $(BUILD)/spelling
+endif
+
+.PHONY: format
+format: setup ## let ruff mend what it can
+	@$(RUN) -m ruff check --fix .
+	@$(RUN) -m ruff format .
+
+.PHONY: check
+check: setup ## the rules of the committed notebooks, README's table, stale studies
+	@$(RUN) -m helpers notebooks check
+
+.PHONY: mlflow
+mlflow: setup ## look at the tracked runs, on 127.0.0.1 (PORT=5000)
+	@$(VENV)/bin/mlflow ui --host 127.0.0.1 --port $(or $(PORT),5000) \
+	  --backend-store-uri "$$($(RUN) -c 'from helpers.report.tracking import store_uri; print(store_uri())')"
+
+.PHONY: lab
+lab: setup ## open the notebooks in JupyterLab
+	@$(VENV)/bin/jupyter lab --ip 127.0.0.1 notebooks
+
+.PHONY: clean
+clean: ## remove what is built; .venv, data/cache, artifacts and tracked runs stay
+	@rm -rf $(BUILD) .pytest_cache .ruff_cache .hypothesis *.egg-info
+	@find helpers tests data notebooks benchmarks \( -name __pycache__ -o -name .ipynb_checkpoints \) -type d -prune -exec rm -rf {} +
