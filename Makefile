@@ -68,12 +68,12 @@ data-full: setup ## the same, and the big archives too (several GB)
 lint: setup ## ruff (code and notebooks) and spelling
 	@$(RUN) -m ruff check .
 	@$(RUN) -m ruff format --check .
-	@$(VENV)/bin/codespell .
+	@$(RUN) -m codespell_lib .
 ifneq ($(NOTEBOOKS),)
 	@rm -rf $(BUILD)/spelling
 	@$(RUN) -m nbconvert --log-level WARN --to markdown --TemplateExporter.exclude_output=True \
 	  --output-dir $(BUILD)/spelling $(NOTEBOOKS)
-	@$(VENV)/bin/codespell $(BUILD)/spelling
+	@$(RUN) -m codespell_lib $(BUILD)/spelling
 endif
 
 .PHONY: format
@@ -87,12 +87,13 @@ check: setup ## the rules of the committed notebooks, README's table, stale stud
 
 .PHONY: mlflow
 mlflow: setup ## look at the tracked runs, on 127.0.0.1 (PORT=5000)
-	@$(VENV)/bin/mlflow ui --host 127.0.0.1 --port $(or $(PORT),5000) \
+	@MLFLOW_DISABLE_TELEMETRY=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false \
+	  $(RUN) -m mlflow ui --host 127.0.0.1 --port $(or $(PORT),5000) --workers 1 \
 	  --backend-store-uri "$$($(RUN) -c 'from helpers.report.tracking import store_uri; print(store_uri())')"
 
 .PHONY: lab
 lab: setup ## open the notebooks in JupyterLab
-	@$(VENV)/bin/jupyter lab --ip 127.0.0.1 notebooks
+	@$(RUN) -m jupyterlab --ip 127.0.0.1 notebooks
 
 .PHONY: clean
 clean: ## remove what is built; .venv, data/cache, artifacts and tracked runs stay

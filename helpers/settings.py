@@ -79,7 +79,8 @@ def device() -> torch.device:
 
 
 def seed_everything(seed: int) -> torch.Generator:
-    """Seed Python, NumPy and torch, and return a torch generator of its own with the same seed."""
+    """Fix the number of threads, seed Python, NumPy and torch, and return a torch generator with the same seed."""
+    torch.set_num_threads(threads())
     random.seed(seed)
     np.random.seed(seed)  # noqa: NPY002 (gensim and scikit-learn read the global generator)
     torch.manual_seed(seed)
@@ -97,7 +98,6 @@ def banner(**corpora) -> None:
     Args:
         corpora: name=DataFrame as returned by the loaders (their attrs name source, hash and sample).
     """
-    torch.set_num_threads(threads())
     seed_everything(SEED)
     if any(frame.attrs.get("sample") for frame in corpora.values()):
         print("*** MUESTRA SINTÉTICA: no se encontraron los datos reales; los números no valen como resultado ***")

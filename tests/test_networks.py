@@ -28,7 +28,7 @@ FEATURES = FeatureVocabulary.build([["Free", "100"], ["free"]], min_count=1)
 
 
 def with_features():
-    return EncodedTexts(["Free 100", "free"], None, Vocabulary(["free"]), scheme="fine", features=FEATURES)
+    return EncodedTexts(["Free 100", "free"], None, Vocabulary(["free"]), scheme="space", features=FEATURES)
 
 
 def encoder(cell, num_layers, bidirectional, packed=False):
@@ -142,7 +142,7 @@ def test_token_vector_is_word_plus_scaled_sum_of_features():
     nn.init.normal_(embedding.features.weight)
     got = embedding(batch)
     for row, text in enumerate(["Free 100", "free"]):
-        for position, token in enumerate(tokenize(text, "fine")):
+        for position, token in enumerate(tokenize(text, "space")):
             ids = torch.from_numpy(FEATURES.encode(token))
             bag = embedding.features.weight[ids].sum(0) / len(ids) ** 0.5
             torch.testing.assert_close(got[row, position], embedding.words.weight[batch.tokens[row, position]] + bag)

@@ -88,7 +88,9 @@ def train(options: argparse.Namespace) -> None:
 
 def metrics_table(scores: dict[int, dict[str, float]]) -> str:
     """One line per metric, one column per split seed; for several seeds also mean and standard deviation."""
-    table = pd.DataFrame({f"split {seed}": metrics for seed, metrics in scores.items()}, dtype=object)
+    columns = {f"split {seed}": pd.Series(metrics, dtype=object) for seed, metrics in scores.items()}
+    names = dict.fromkeys(name for metrics in scores.values() for name in metrics)
+    table = pd.DataFrame(columns, index=list(names))
     if len(scores) > 1:
         numbers = table.astype(float)
         table = table.assign(mean=numbers.mean(axis=1), std=numbers.std(axis=1))

@@ -9,7 +9,7 @@ import numpy as np
 PADDING, UNKNOWN = 0, 1
 _PATTERNS = {
     "words": re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)?"),  # letters only, apostrophe inside: what a first tokenizer keeps
-    "fine": re.compile(r"[^\W\d_]+|\d+|[^\w\s]|_"),  # runs of letters, runs of digits, every other sign alone
+    "space": re.compile(r"\S+"),  # whatever stands between white space: case, digits and signs kept
     "chars": re.compile(r"(?s)."),
 }
 _SHAPES = ((re.compile(r"[A-ZÀ-ÖØ-Þ]"), "X"), (re.compile(r"[^\W\d_X]"), "x"), (re.compile(r"\d"), "9"))
@@ -20,7 +20,7 @@ def tokenize(text: str, scheme: str = "words") -> list[str]:
 
     Args:
         text: any Unicode text.
-        scheme: "words" (lower case, letters only), "fine" (case, digits and signs kept) or "chars".
+        scheme: "words" (lower case, letters only), "space" (white space cuts, all else is kept) or "chars".
 
     Raises:
         ValueError: unknown scheme.
@@ -70,8 +70,8 @@ class Vocabulary:
 
 
 def word_form(token: str) -> str:
-    """How a token is looked up in a vocabulary when its features carry the rest: lower case, numbers as one word."""
-    return "<number>" if token.isdecimal() else token.lower()
+    """How a token is looked up in a vocabulary when its features carry the rest: lower case, every digit as 0."""
+    return re.sub(r"\d", "0", token.lower())
 
 
 def shape(token: str) -> str:
@@ -81,19 +81,24 @@ def shape(token: str) -> str:
     return token
 
 
-def features(token: str, *, min_n: int = 3, max_n: int = 5) -> list[str]:
-    """Names of a token's features: the token, its lower case, its shape, its length, and its parts.
+def features(token: str, *, min_n: int = 2, max_n: int = 5) -> list[str]:
+    """Names of a token's features: the token, its word form, its shape, its length, and its parts.
 
-    Parts of a word are its character n-grams with borders (Bojanowski et al. 2017, arXiv:1607.04606); of a number its
-    first digits: that 0871 begins it and that it has eleven digits says more than which eleven. Shape and length carry
-    what word ids lose.
+    Parts are character n-grams with borders (Bojanowski et al. 2017, arXiv:1607.04606), of the token as written and of
+    its word form: that 0871 begins a number and that it has eleven digits says more than which eleven. Case, shape and
+    length carry what word ids lose.
     """
-    looks = shape(token)
-    names = [f"t:{token}", f"w:{word_form(token)}", f"s:{looks[:8]}", f"l:{looks[:1]}{min(len(token), 15)}"]
-    if token.isdecimal():
-        return names + [f"p:{token[:n]}" for n in (2, 3, 4) if len(token) > n]
-    bordered = f"<{token.lower()}>"
-    return names + [bordered[i : i + n] for n in range(min_n, max_n + 1) for i in range(len(bordered) - n + 1)]
+    looks, form = shape(token), word_form(token)
+    names = [f"t:{token}", f"w:{form}", f"s:{looks[:8]}", f"l:{looks[:1]}{min(len(token), 15)}"]
+    names += [f"={gram}" for gram in _ngrams(token, min_n, max_n)]
+    return names + ([f"~{gram}" for gram in _ngrams(form, min_n, max_n)] if form != token else [])
+
+
+def _ngrams(token: str, min_n: int, max_n: int) -> list[str]:
+    bordered = f"<{token}>"
+    return list(
+        dict.fromkeys(bordered[i : i + n] for n in range(min_n, max_n + 1) for i in range(len(bordered) - n + 1))
+    )
 
 
 class FeatureVocabulary:

@@ -51,7 +51,16 @@ class TokenEmbedding(nn.Module):
     """
 
     def __init__(
-        self, num_tokens, dim, *, vectors=None, freeze=False, num_features=0, word_dropout=0.0, feature_dropout=0.0, std=0.1
+        self,
+        num_tokens,
+        dim,
+        *,
+        vectors=None,
+        freeze=False,
+        num_features=0,
+        word_dropout=0.0,
+        feature_dropout=0.0,
+        std=0.1,
     ):
         super().__init__()
         size = dim if vectors is None else vectors.shape[1]
@@ -136,7 +145,9 @@ class RecurrentEncoder(nn.Module):
             if len(directions) == 2:
                 outputs, *last = self._run(directions[1], inputs.gather(1, mirror.expand_as(inputs)), lengths)
                 runs.append((outputs.gather(1, mirror.expand_as(outputs)), *last))
-            inputs, hidden, cell = (None if part[0] is None else torch.cat(part, -1) for part in zip(*runs, strict=True))
+            inputs, hidden, cell = (
+                None if part[0] is None else torch.cat(part, -1) for part in zip(*runs, strict=True)
+            )
         return Encoded(inputs, hidden, cell)
 
     def _run(self, recurrence: nn.RNNBase, inputs: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
@@ -220,7 +231,11 @@ class TextClassifier(nn.Module):
         self.pooling = Pooling(pooling, encoder.output_size)
         self.dropout = nn.Dropout(dropout)
         size = self.pooling.output_size
-        self.dense = nn.Sequential(nn.Linear(size, dense), ACTIVATIONS[activation](), nn.Dropout(dropout)) if dense else nn.Identity()
+        self.dense = (
+            nn.Sequential(nn.Linear(size, dense), ACTIVATIONS[activation](), nn.Dropout(dropout))
+            if dense
+            else nn.Identity()
+        )
         self.output = nn.Linear(dense or size, num_classes)
 
     def forward(self, batch: Batch) -> Tensor:

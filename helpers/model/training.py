@@ -144,14 +144,11 @@ def fit(
     judged = average.module if ema else model
     for epoch in range(1, epochs + 1):
         start = time.perf_counter()
-        train, norms = train_epoch(
+        met, norms = train_epoch(
             model, loaders.train, step, optimizers, schedulers=schedulers, clip=clip, average=average
         )
-        seconds = time.perf_counter() - start
-        row = {"epoch": epoch, "seconds": seconds, "iterations_per_second": len(loaders.train) / seconds}
-        row |= _side("train", train, metrics)
-        if norms:
-            row |= {"gradient_norm_median": median(norms), "gradient_norm_max": max(norms)}
+        row = {"epoch": epoch} | _speed(len(loaders.train), time.perf_counter() - start) | _norms(norms)
+        row |= _side("train", met, metrics)
         if loaders.valid is not None:
             row |= _side("valid", evaluate(judged, loaders.valid, step), metrics)
             score = row[watch] if higher_is_better else -row[watch]
@@ -167,6 +164,14 @@ def fit(
     history.best_epoch = history.best_epoch or len(history.rows)
     model.load_state_dict(best_state or judged.state_dict())
     return history
+
+
+def _speed(iterations: int, seconds: float) -> dict[str, float]:
+    return {"seconds": seconds, "iterations_per_second": iterations / seconds}
+
+
+def _norms(norms: list[float]) -> dict[str, float]:
+    return {"gradient_norm_median": median(norms), "gradient_norm_max": max(norms)} if norms else {}
 
 
 def _side(name: str, evaluation: Evaluation, metrics: Metrics) -> dict[str, float]:

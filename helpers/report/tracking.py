@@ -34,11 +34,18 @@ def _experiment_id(mlflow, name: str) -> str:
     existing = mlflow.get_experiment_by_name(name)
     if existing is not None:
         return existing.experiment_id
-    location = None if os.environ.get("MLFLOW_TRACKING_URI") else (settings.ROOT / "mlruns" / name).as_uri()
     try:
-        return mlflow.create_experiment(name, artifact_location=location)
+        return mlflow.create_experiment(name, artifact_location=_artifact_location(name))
     except mlflow.MlflowException:  # another process was first
         return mlflow.get_experiment_by_name(name).experiment_id
+
+
+def _artifact_location(name: str) -> str | None:
+    """Beside a SQLite store; MLflow's own default is the working directory, which is notebooks/ in a kernel."""
+    uri = store_uri()
+    if not uri.startswith("sqlite:///"):
+        return None
+    return (Path(uri.removeprefix("sqlite:///")).resolve().parent / "mlruns" / name).as_uri()
 
 
 class Tracked:

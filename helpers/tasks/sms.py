@@ -13,15 +13,15 @@ from torch import Tensor
 from helpers import settings
 from helpers.data.batching import EncodedTexts, make_loader
 from helpers.data.corpora import load_sms
+from helpers.data.sources import obtain_or_sample
 from helpers.data.splits import Split, deduplicate, fold_text, grouped_split, stratified_split
 from helpers.data.text import FeatureVocabulary, Vocabulary, tokenize, word_form
-from helpers.data.vectors import embedding_matrix
+from helpers.data.vectors import embedding_matrix, read_vectors
 from helpers.model.checkpoints import CheckpointError, load_checkpoint, save_checkpoint
 from helpers.model.metrics import binary_metrics
 from helpers.model.networks import RecurrentEncoder, TextClassifier, TokenEmbedding, num_trainable_parameters
 from helpers.model.training import History, Loaders, classification_step, evaluate, fit
 from helpers.tasks.sms_config import CONFIGS, Config
-
 
 EVALUATION_BATCH = 256
 SPLITS = ("random", "grouped", "duplicates")
@@ -29,12 +29,10 @@ FIRST_SPLIT_SEED = 1  # 0 is for development; reported seeds begin here
 
 
 class SpamModel:
-    """A network with everything needed to read raw messages: vocabulary, configuration, threshold."""
+    """A network with everything needed to read raw messages: configuration, vocabulary, features."""
 
-    def __init__(
-        self, config: Config, vocabulary: Vocabulary, features: FeatureVocabulary | None, *, vectors=None, threshold=0.5
-    ):
-        self.config, self.vocabulary, self.features, self.threshold = config, vocabulary, features, threshold
+    def __init__(self, config: Config, vocabulary: Vocabulary, features: FeatureVocabulary | None, *, vectors=None):
+        self.config, self.vocabulary, self.features = config, vocabulary, features
         self.network = build_network(config, len(vocabulary), len(features) if features else 0, vectors)
 
     def encode(self, texts: Sequence[str], targets=None) -> EncodedTexts:
@@ -61,13 +59,15 @@ class SpamModel:
 
     def predict(self, texts: Sequence[str]) -> np.ndarray:
         """(len(texts),) 1 for spam, 0 for ham."""
-        return (self.predict_proba(texts) >= self.threshold).astype(int)
+        return (self.predict_proba(texts) >= self.config.threshold).astype(int)
 
     def save(self, folder: Path) -> Path:
         """Tensors and JSON in a folder."""
         names = self.features.names if self.features else None
-        description = {"task": "sms", "config": asdict(self.config), "threshold": self.threshold}
-        return save_checkpoint(folder, self.network.state_dict(), description | {"tokens": self.vocabulary.tokens[2:], "features": names})
+        description = {"task": "sms", "config": asdict(self.config)}
+        return save_checkpoint(
+            folder, self.network.state_dict(), description | {"tokens": self.vocabulary.tokens[2:], "features": names}
+        )
 
     @classmethod
     def load(cls, folder: Path) -> "SpamModel":
@@ -84,7 +84,6 @@ class SpamModel:
         # only the size of pretrained vectors matters here: their values come with the tensors
         vectors = np.zeros(tensors["embedding.words.weight"].shape, dtype=np.float32)
         model = cls(Config(**description["config"]), vocabulary, features, vectors=vectors)
-        model.threshold = description["threshold"]
         model.network.load_state_dict(tensors)
         return model
 
@@ -97,8 +96,8 @@ def build_network(config: Config, num_tokens: int, num_features: int = 0, vector
         word_dropout=c.word_dropout, feature_dropout=c.feature_dropout,
     )  # fmt: skip
     encoder = RecurrentEncoder(
-        c.embedding_dim, c.hidden_size, cell=c.cell, num_layers=c.num_layers, bidirectional=c.bidirectional, dropout=c.dropout,
-        packed=c.packed,
+        c.embedding_dim, c.hidden_size, cell=c.cell, num_layers=c.num_layers, bidirectional=c.bidirectional,
+        dropout=c.dropout, packed=c.packed,
     )  # fmt: skip
     return TextClassifier(
         embedding, encoder, num_classes=2, pooling=c.pooling, dense=c.dense, activation=c.activation, dropout=c.dropout
@@ -111,7 +110,13 @@ def logits_metrics(targets: Tensor, logits: Tensor) -> dict[str, float]:
 
 
 def fit_texts(
-    config: Config, texts: Sequence[str], targets: np.ndarray, *, seed: int, pretrained=None, on_epoch=None, verbose=False
+    config: Config,
+    texts: Sequence[str],
+    targets: np.ndarray,
+    *,
+    seed: int,
+    on_epoch=None,
+    verbose=False,
 ) -> tuple[SpamModel, History]:
     """Train on these messages and nothing else; the validation part comes out of them.
 
@@ -124,7 +129,7 @@ def fit_texts(
     rows = Split(np.arange(len(texts)), np.arange(0))
     if config.valid_share:
         rows = stratified_split(targets, seed=seed, test_size=config.valid_share)
-    model = untrained(config, texts[rows.train], pretrained, seed)
+    model = untrained(config, texts[rows.train], seed)
     sides = [model.encode(texts[side], targets[side]) for side in (rows.train, rows.test)]
     loaders = Loaders(
         make_loader(sides[0], config.batch_size, strategy=config.batches, generator=generator),
@@ -141,19 +146,15 @@ def fit_texts(
     return model, history
 
 
-def untrained(config: Config, texts: Sequence[str], pretrained, seed: int) -> SpamModel:
-    """A model that knows the words (and features) of the training messages, and nothing else yet.
-
-    Args:
-        pretrained: (words, matrix) where the configuration names vectors: all their words become known.
-    """
+def untrained(config: Config, texts: Sequence[str], seed: int) -> SpamModel:
+    """A model that knows the words of the training messages and of its vectors, and nothing else yet."""
     tokens = [tokenize(text, config.scheme) for text in texts]
     features = None
     if config.feature_count:
         features = FeatureVocabulary.build(tokens, min_count=config.feature_count)
         tokens = [[word_form(token) for token in sequence] for sequence in tokens]
     min_count = max(1, config.feature_count)  # with features, a rare word is better known by its parts
-    words, matrix = pretrained or ((), None)
+    words, matrix = read_vectors(obtain_or_sample(config.vectors)[0]) if config.vectors else ((), None)
     vocabulary = Vocabulary.build(tokens, min_count=min_count, extra=words)
     vectors = None if matrix is None else embedding_matrix(vocabulary.tokens, words, matrix, seed=seed)[0]
     return SpamModel(config, vocabulary, features, vectors=vectors)
@@ -214,7 +215,14 @@ class Result:
 
 
 def train(
-    config: Config | str, *, split_seed: int, model_seed: int = 0, split: str = "random", rows=None, epochs=None, **options
+    config: Config | str,
+    *,
+    split_seed: int,
+    model_seed: int = 0,
+    split: str = "random",
+    rows=None,
+    epochs=None,
+    **options,
 ) -> Result:
     """Train a configuration on 80% of the messages and score it on the other 20%.
 
@@ -236,17 +244,19 @@ def train(
     frame, sides = split_messages(split, split_seed, rows)
     train_side, test = frame.iloc[sides.train], frame.iloc[sides.test]
     start = time.perf_counter()
-    model, history = fit_texts(
-        config, train_side["text"].to_numpy(), train_side["target"].to_numpy(), seed=model_seed, **options
-    )
+    texts, targets = train_side["text"].to_numpy(), train_side["target"].to_numpy()
+    model, history = fit_texts(config, texts, targets, seed=model_seed, **options)
     seconds = time.perf_counter() - start
     test = test.assign(probability=model.predict_proba(test["text"].to_numpy()))
+    metrics = binary_metrics(test["target"], test["probability"] >= config.threshold)
+    return Result(metrics | _course(model, history) | {"train_seconds": seconds}, model, history, test)
+
+
+def _course(model: SpamModel, history: History) -> dict[str, float]:
+    """How training went: size, epochs, and what was measured on validation at the epoch that was kept."""
     best = history.rows[history.best_epoch - 1]
-    metrics = binary_metrics(test["target"], test["probability"] >= model.threshold)
-    metrics |= {name: best[name] for name in ("valid_f1", "valid_loss") if name in best}
-    metrics |= {"parameters": num_trainable_parameters(model.network), "best_epoch": history.best_epoch}
-    metrics |= {"epochs": len(history.rows), "train_seconds": seconds}
-    return Result(metrics, model, history, test)
+    facts = {"parameters": num_trainable_parameters(model.network), "best_epoch": history.best_epoch}
+    return facts | {"epochs": len(history.rows)} | {n: best[n] for n in ("valid_f1", "valid_loss") if n in best}
 
 
 def named_config(config: Config | str) -> Config:

@@ -11,7 +11,7 @@ class Config:
     max_tokens: int = 200
     embedding_dim: int = 50
     feature_count: int = 0  # messages that a token feature must stand in to be used; 0 uses no features
-    vectors: str | None = None  # name of pretrained word vectors
+    vectors: str | None = None  # catalogue name of pretrained word vectors
     freeze: bool = False
     word_dropout: float = 0.0
     feature_dropout: float = 0.0
@@ -36,6 +36,7 @@ class Config:
     epochs: int = 30
     valid_share: float = 0.1  # of the training side; 0 trains on all of it for exactly `epochs`
     patience: int | None = 5
+    threshold: float = 0.5  # probability from which a message counts as spam
 
 
 GIVEN = Config()  # one recurrent layer of 80, a dense layer of 60
@@ -56,7 +57,18 @@ VARIANTS = {
     "bidirectional_dense_120": replace(_BOTH, dense=120),
 }
 BEST = Config(
-    scheme="fine", feature_count=3, embedding_dim=64, cell="lstm", bidirectional=True, pooling="max+mean", dropout=0.5,
-    label_smoothing=0.05, lr=4e-3, weight_decay=0.01, anneal=True, epochs=10, valid_share=0, patience=None,
+    scheme="space", feature_count=3, feature_dropout=0.3, embedding_dim=64, cell="lstm", bidirectional=True,
+    pooling="max+mean", dropout=0.5, label_smoothing=0.05, lr=4e-3, weight_decay=0.01, anneal=True, epochs=10,
+    valid_share=0, patience=None,
 )  # fmt: skip
-CONFIGS = CELLS | LITERAL | VARIANTS | {"best": BEST}
+ATTEMPTS = {  # what was tried on the way to BEST, one step away from it each
+    "all_features": replace(BEST, feature_count=1),
+    "rarer_features_out": replace(BEST, feature_count=5),
+    "no_feature_dropout": replace(BEST, feature_dropout=0.0),
+    "frozen_glove": replace(BEST, vectors="glove-twitter-12k", freeze=True),
+    "attention": replace(BEST, pooling="attention"),
+    "last_state": replace(BEST, pooling="last"),
+    "one_direction": replace(BEST, bidirectional=False),
+    "rnn_cell": replace(BEST, cell="rnn", lr=1e-3),
+}
+CONFIGS = CELLS | LITERAL | VARIANTS | ATTEMPTS | {"best": BEST}

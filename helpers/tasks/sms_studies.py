@@ -1,26 +1,28 @@
 """The studies of notebook 04: many seeds of every model, the peers beside them on the same splits."""
 
 import time
-from pathlib import Path
+from dataclasses import asdict, replace
 
 import numpy as np
+from sklearn.model_selection import StratifiedKFold
 
 from helpers import settings
 from helpers.model.baselines import PEERS
 from helpers.model.metrics import binary_metrics
 from helpers.report.tracking import Tracked
 from helpers.tasks import sms
-from helpers.tasks.sms_config import CELLS, VARIANTS
-from helpers.tasks.studies import Spec, Study
+from helpers.tasks.sms_config import ATTEMPTS, CELLS, VARIANTS
+from helpers.tasks.studies import Spec, Study, hash_of
 
 SEEDS = range(sms.FIRST_SPLIT_SEED, sms.FIRST_SPLIT_SEED + 10)
 ENSEMBLE = 5
+FOLDS = 5
 CODE = tuple(
-    Path("helpers") / name
+    settings.ROOT / "helpers" / f"{name}.py"
     for name in (
-        "data/text.py", "data/batching.py", "data/splits.py", "data/vectors.py", "data/corpora.py", "model/networks.py",
-        "model/training.py", "model/metrics.py", "model/baselines.py", "tasks/sms.py", "tasks/sms_config.py", "tasks/sms_studies.py",
-    )  # fmt: skip
+        *("data/text", "data/batching", "data/splits", "data/vectors", "data/corpora"),
+        *("model/networks", "model/training", "model/metrics", "model/baselines", "tasks/sms", "tasks/sms_studies"),
+    )
 )
 
 
@@ -56,7 +58,7 @@ def ensemble(seed: int, where: dict) -> dict[str, float]:
     """The mean probability of ENSEMBLE networks of the best configuration that differ in their model seed."""
     results = [sms.train("best", split_seed=seed, model_seed=seed + 100 * k, **where) for k in range(ENSEMBLE)]
     probability = np.mean([result.test["probability"] for result in results], axis=0)
-    metrics = binary_metrics(results[0].test["target"], probability >= results[0].model.threshold)
+    metrics = binary_metrics(results[0].test["target"], probability >= results[0].model.config.threshold)
     for name in ("parameters", "train_seconds"):
         metrics[name] = sum(result.metrics[name] for result in results)
     return metrics
@@ -64,13 +66,58 @@ def ensemble(seed: int, where: dict) -> dict[str, float]:
 
 def _specs(models: list[str], split: str = "random") -> list[Spec]:
     seeds = settings.pick(full=SEEDS, quick=SEEDS[:2])
-    return [{"model": m, "split": split, "split_seed": s, "model_seed": s} for m in models for s in seeds]
+    return [
+        {"model": m, "config": _config_hash(m), "split": split, "split_seed": s, "model_seed": s}
+        for m in models
+        for s in seeds
+    ]
+
+
+def _config_hash(model: str) -> str:
+    """Changes when the configuration behind a row does, and only then; a peer has none beyond its code."""
+    if model in PEERS:
+        return "peer"
+    return hash_of(asdict(sms.CONFIGS["best" if model == "ensemble" else model]))[:8]
 
 
 def _study(name: str, models: list[str], split: str = "random") -> Study:
-    return Study(name, lambda: _specs(models, split), run_row, lambda: sms.messages().attrs["sha256"][:12], CODE)
+    return Study(name, lambda: _specs(models, split), run_row, data_hash, CODE)
 
 
+def data_hash() -> str:
+    """First digits of the SHA-256 of the file that the messages come from."""
+    return sms.load_sms().attrs["sha256"][:12]
+
+
+def attempts() -> list[Spec]:
+    """Development: five folds of the training side of split 0 for everything that was tried."""
+    folds = settings.pick(full=range(FOLDS), quick=range(2))
+    return [{"model": m, "config": _config_hash(m), "fold": f, "model_seed": 100 + f} for m in ATTEMPTED for f in folds]
+
+
+def run_fold(spec: Spec, tracked: Tracked) -> dict[str, float]:
+    """Train on four folds of the development part, score the fifth; the test side of split 0 stays unseen."""
+    model, options = spec["model"], quick()
+    frame, sides = sms.split_messages("random", settings.SEED, options.get("rows"))
+    frame = frame.iloc[sides.train].reset_index(drop=True)
+    folds = StratifiedKFold(FOLDS, shuffle=True, random_state=settings.SEED).split(frame, frame["target"])
+    train, test = (frame.iloc[rows] for rows in list(folds)[int(spec["fold"])])
+    if model in PEERS:
+        predicted = PEERS[model]().fit(train["text"], train["target"]).predict(test["text"])
+    else:
+        config = replace(sms.CONFIGS[model], **{k: v for k, v in options.items() if k == "epochs"})
+        fitted, _ = sms.fit_texts(
+            config,
+            train["text"].tolist(),
+            train["target"].to_numpy(),
+            seed=int(spec["model_seed"]),
+            on_epoch=tracked.epoch,
+        )
+        predicted = fitted.predict(test["text"].tolist())
+    return binary_metrics(test["target"], predicted)
+
+
+ATTEMPTED = ["best", *ATTEMPTS, "lstm", "char_svm"]
 STUDIES = (
     _study("sms-models", [*CELLS, "rnn_softmax", "rnn_end", "word_svm", "char_svm", "best"]),
     _study("sms-grouped", [*CELLS, "word_svm", "char_svm", "best"], "grouped"),
@@ -78,4 +125,5 @@ STUDIES = (
     _study("sms-variants", list(VARIANTS)),
     _study("sms-listing", ["rnn_listing"]),
     _study("sms-ensemble", ["ensemble"]),
+    Study("sms-attempts", attempts, run_fold, data_hash, CODE),
 )

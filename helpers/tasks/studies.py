@@ -67,7 +67,12 @@ def table(study: Study) -> pd.DataFrame:
 
 def row_key(spec: Spec) -> str:
     """A short name for a row: equal specs have equal keys."""
-    return hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest()[:16]
+    return hash_of(spec)[:16]
+
+
+def hash_of(content: dict) -> str:
+    """SHA-256 of a dictionary that JSON holds, whatever the order of its keys."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def run_study(study: Study, *, limit: int | None = None, verbose: bool = True) -> pd.DataFrame:
@@ -122,7 +127,11 @@ def _current_rows(study: Study, stamp: dict[str, str]) -> dict[str, dict]:
 
 def _write_table(name: str, specs: Iterable[Spec], done: dict[str, dict]) -> pd.DataFrame:
     """One row per finished spec: what it is, its metrics, seconds, hashes."""
-    rows = [spec | {k: v for k, v in done[row_key(spec)].items() if k not in spec} for spec in specs if row_key(spec) in done]
+    rows = [
+        spec | {k: v for k, v in done[row_key(spec)].items() if k not in spec}
+        for spec in specs
+        if row_key(spec) in done
+    ]
     table = pd.DataFrame(rows)
     path = table_path(name)
     path.parent.mkdir(parents=True, exist_ok=True)
