@@ -157,7 +157,7 @@ def test_train_without_real_data_in_profile_full_is_one_line(no_data, monkeypatc
 
 
 def test_predict_prints_probability_label_and_text(monkeypatch, capsys):
-    model = SimpleNamespace(threshold=0.7, predict_proba=lambda texts: [0.69, 0.71])
+    model = SimpleNamespace(predict=lambda texts: [0, 1], predict_proba=lambda texts: [0.69, 0.71])
     monkeypatch.setattr(sms.SpamModel, "load", lambda folder: model)
     assert main(["predict", "sms", "--model", "m", "see you", "WIN cash"]) == 0
     assert capsys.readouterr().out.splitlines() == ["0.6900  ham   see you", "0.7100  spam  WIN cash"]

@@ -243,3 +243,12 @@ def test_check_of_everything_reads_notebooks_readme_and_studies(tmp_path, monkey
     problems = notebook_rules.check(current=CURRENT)
     assert [problem.split(":")[0] for problem in problems] == ["01_eda.ipynb", "README.md", "studies/sms-search.csv"]
     assert len(notebook_rules.check()) == 2  # without hashes of today the studies are left alone
+
+
+def test_rows_of_another_configuration_and_missing_rows_are_named(tmp_path):
+    pd.DataFrame({"key": ["a", "old"], "code_hash": "c", "data_hash": "d"}).to_csv(tmp_path / "s.csv", index=False)
+    current = {"s": {"code_hash": "c", "data_hash": "d", "keys": ["a", "b", "e"]}}
+    assert results.stale_problems(current, tmp_path) == [
+        "studies/s.csv: 1 of 2 rows are stale (other configuration); make study NAME=s",
+        "studies/s.csv: 2 rows are missing; make study NAME=s",
+    ]

@@ -104,5 +104,6 @@ def predict(options: argparse.Namespace) -> None:
 
     torch.set_num_threads(settings.threads())
     model = SpamModel.load(options.model)
-    for text, probability in zip(options.texts, model.predict_proba(options.texts), strict=True):
-        print(f"{probability:.4f}  {SMS_LABELS[int(probability >= model.threshold)]:<4}  {text}")
+    probabilities, labels = model.predict_proba(options.texts), model.predict(options.texts)
+    for text, probability, label in zip(options.texts, probabilities, labels, strict=True):
+        print(f"{probability:.4f}  {SMS_LABELS[label]:<4}  {text}")

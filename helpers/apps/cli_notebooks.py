@@ -69,13 +69,15 @@ def _chosen(options: argparse.Namespace) -> list[Path]:
     return paths
 
 
-def _stamps() -> dict[str, dict[str, str]] | None:
-    """Today's hashes of every study; None where the real data that it reads cannot be had."""
+def _stamps() -> dict[str, dict] | None:
+    """Today's hashes and rows of every study; None where the real data that it reads cannot be had."""
     from helpers.tasks import STUDIES
+    from helpers.tasks.studies import row_key
 
     os.environ["PROFILE"] = "full"  # the hash of a sample would call every committed row stale
     try:
-        return {name: study.stamp() for name, study in STUDIES.items()}
+        keys = {name: [row_key(spec) for spec in study.specs()] for name, study in STUDIES.items()}
+        return {name: study.stamp() | {"keys": keys[name]} for name, study in STUDIES.items()}
     except SourceError as error:
         print(f"studies not compared with the code and data of today: {error}", file=sys.stderr)
         return None

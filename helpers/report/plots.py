@@ -35,8 +35,9 @@ def training_curves(
     figure, axes = panels(2)
     for (name, frame), color in zip(histories.items(), _colors(len(histories)), strict=True):
         for ax, column in zip(axes[0], ("loss", metric), strict=True):
-            ax.plot(frame["epoch"], frame[f"train_{column}"], "--", color=color, alpha=0.6)
-            if f"valid_{column}" in frame:
+            validated = f"valid_{column}" in frame
+            ax.plot(frame["epoch"], frame[f"train_{column}"], "--", color=color, label=None if validated else name)
+            if validated:
                 best = frame["valid_loss"].idxmin()
                 ax.plot(frame["epoch"], frame[f"valid_{column}"], color=color, label=name)
                 ax.plot(frame["epoch"][best], frame[f"valid_{column}"][best], "o", color=color)

@@ -7,7 +7,7 @@ import math
 import os
 import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
@@ -263,15 +263,16 @@ def results_problems(readme: Path, results_dir: Path) -> list[str]:
     return problems
 
 
-def stale_problems(current: Mapping[str, Mapping[str, str]], studies_dir: Path) -> list[str]:
-    """Studies whose committed rows were made by other code or on other data.
+def stale_problems(current: Mapping[str, Mapping], studies_dir: Path) -> list[str]:
+    """Studies whose committed rows were made by other code, on other data or with other configurations, or lack rows.
 
     Args:
-        current: study name -> {"code_hash", "data_hash"} as they would be written today.
+        current: study name -> {"code_hash", "data_hash"} as they would be written today and, where rows are to be
+            compared one by one, "keys" of all rows that the study has today.
         studies_dir: folder of the committed tables, one <name>.csv a study.
 
     Returns:
-        One line per study with stale rows, with the command that makes them again.
+        A line per fault, with the command that makes the rows again.
     """
     problems = []
     for path in sorted(studies_dir.glob("*.csv")):
@@ -281,11 +282,17 @@ def stale_problems(current: Mapping[str, Mapping[str, str]], studies_dir: Path) 
         elif path.stem not in current:
             problems.append(f"studies/{path.name}: no study of this name; delete the table or give the study back")
         else:
-            other = {name: table[name] != current[path.stem][name] for name in ("code_hash", "data_hash")}
-            if stale := int((other["code_hash"] | other["data_hash"]).sum()):
-                why = " and ".join(name.removesuffix("_hash") for name in other if other[name].any())
-                problems.append(
-                    f"studies/{path.name}: {stale} of {len(table)} rows are stale (other {why}); "
-                    f"make study NAME={path.stem}"
-                )
+            faults = _row_faults(table, current[path.stem])
+            problems += [f"studies/{path.name}: {fault}; make study NAME={path.stem}" for fault in faults]
     return problems
+
+
+def _row_faults(table: pd.DataFrame, today: Mapping) -> Iterator[str]:
+    other = {name: table[f"{name}_hash"] != today[f"{name}_hash"] for name in ("code", "data")}
+    if "keys" in today:
+        other["configuration"] = ~table["key"].isin(today["keys"])
+    if stale := int(pd.DataFrame(other).any(axis=1).sum()):
+        why = " and ".join(name for name, rows in other.items() if rows.any())
+        yield f"{stale} of {len(table)} rows are stale (other {why})"
+    if missing := len(set(today.get("keys", ())) - set(table.get("key", ()))):
+        yield f"{missing} rows are missing"

@@ -63,12 +63,34 @@ BEST = Config(
 )  # fmt: skip
 ATTEMPTS = {  # what was tried on the way to BEST, one step away from it each
     "all_features": replace(BEST, feature_count=1),
-    "rarer_features_out": replace(BEST, feature_count=5),
     "no_feature_dropout": replace(BEST, feature_dropout=0.0),
     "frozen_glove": replace(BEST, vectors="glove-twitter-12k", freeze=True),
     "attention": replace(BEST, pooling="attention"),
     "last_state": replace(BEST, pooling="last"),
-    "one_direction": replace(BEST, bidirectional=False),
     "rnn_cell": replace(BEST, cell="rnn", lr=1e-3),
 }
 CONFIGS = CELLS | LITERAL | VARIANTS | ATTEMPTS | {"best": BEST}
+NAMES = {  # as tables and figures call them
+    "rnn": "RNN simple",
+    "gru": "GRU",
+    "lstm": "LSTM",
+    "rnn_softmax": "RNN, softmax sobre las 60 (literal)",
+    "rnn_end": "RNN, estado leído sobre el relleno",
+    "rnn_listing": "RNN, ajustes del listado",
+    "two_layers": "dos capas",
+    "bidirectional": "bidireccional (embedding 50, densa 60)",
+    "bidirectional_embedding_25": "bidireccional, embedding 25",
+    "bidirectional_embedding_100": "bidireccional, embedding 100",
+    "bidirectional_dense_30": "bidireccional, densa 30",
+    "bidirectional_dense_120": "bidireccional, densa 120",
+    "best": "mejor recurrente",
+    "ensemble": "conjunto de 5 mejores",
+    "word_svm": "SVM lineal, TF-IDF de palabras",
+    "char_svm": "SVM lineal, TF-IDF de caracteres",
+    "all_features": "… sin quitar los rasgos raros",
+    "no_feature_dropout": "… sin olvidar rasgos al azar",
+    "frozen_glove": "… más GloVe Twitter congelado",
+    "attention": "… con atención en vez de máximo y media",
+    "last_state": "… con el último estado en vez de máximo y media",
+    "rnn_cell": "… con RNN simple en vez de LSTM",
+}
