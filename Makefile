@@ -98,4 +98,4 @@ lab: setup ## open the notebooks in JupyterLab
 .PHONY: clean
 clean: ## remove what is built; .venv, data/cache, artifacts and tracked runs stay
 	@rm -rf $(BUILD) .pytest_cache .ruff_cache .hypothesis *.egg-info
-	@find helpers tests data notebooks benchmarks \( -name __pycache__ -o -name .ipynb_checkpoints \) -type d -prune -exec rm -rf {} +
+	@find helpers tests data notebooks \( -name __pycache__ -o -name .ipynb_checkpoints \) -type d -prune -exec rm -rf {} +

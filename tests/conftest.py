@@ -15,3 +15,4 @@ def _nothing_written_into_the_tree(outside, monkeypatch):
     monkeypatch.setenv("RESULTS_DIR", str(outside / "results"))
     monkeypatch.setenv("ARTIFACTS_DIR", str(outside / "artifacts"))
     monkeypatch.setenv("PROFILE", "quick")
+    monkeypatch.setenv("DATA_OFFLINE", "1")

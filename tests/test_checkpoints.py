@@ -24,6 +24,15 @@ def test_saving_again_replaces_and_leaves_nothing_beside(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
 
+def test_a_folder_with_anything_else_in_it_is_left_alone(tmp_path):
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "thesis.txt").write_text("dear")
+    with pytest.raises(CheckpointError, match=r"holds thesis.txt, .*another folder"):
+        save_checkpoint(tmp_path / "results", STATE, {})
+    assert (tmp_path / "results" / "thesis.txt").read_text() == "dear"
+    assert [path.name for path in tmp_path.iterdir()] == ["results"]
+
+
 def test_a_failed_save_keeps_the_previous_model(tmp_path):
     save_checkpoint(tmp_path / "model", STATE, {"number": 1})
     with pytest.raises(TypeError):

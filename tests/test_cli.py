@@ -17,6 +17,7 @@ from helpers.data.sources import Fetched, SourceError
 from helpers.model.checkpoints import CheckpointError
 from helpers.report import notebook_rules, notebooks, results
 from helpers.tasks import STUDIES, sms, studies
+from helpers.tasks.studies import row_key
 
 OK, OPTIONAL, REQUIRED = (
     Fetched("a", True, "cache"),
@@ -126,7 +127,7 @@ def test_wrong_usage_ends_in_status_2(arguments):
 
 def test_train_on_one_seed_saves_into_the_folder_and_says_it_is_a_sample(trainings, tmp_path, capsys):
     assert main(["train", "sms", "--split-seed", "3", "--save", str(tmp_path / "model")]) == 0
-    assert trainings.calls == [("best", 3, 0, "random")]
+    assert trainings.calls == [("best", 3, 3, "random")]
     assert trainings.saved == [tmp_path / "model"]
     out = capsys.readouterr().out
     assert "SYNTHETIC SAMPLE" in out
@@ -214,13 +215,14 @@ def test_notebooks_check_prints_the_faults(notebook, capsys):
 def test_notebooks_check_of_all_compares_studies_with_real_data_only(monkeypatch, no_data, capsys):
     seen = []
     monkeypatch.setattr(notebook_rules, "check", lambda paths=None, current=None: seen.append(current) or [])
-    study = SimpleNamespace(stamp=lambda: {"data_hash": load_sms().attrs["sha256"]})
+    study = SimpleNamespace(stamp=lambda: {"data_hash": load_sms().attrs["sha256"]}, specs=lambda: [{"a": 1}])
     monkeypatch.setattr("helpers.tasks.STUDIES", {"tiny": study})
     assert main(["notebooks", "check"]) == 0
     assert "studies not compared" in capsys.readouterr().err
-    monkeypatch.setattr("helpers.tasks.STUDIES", {"tiny": SimpleNamespace(stamp=lambda: {"data_hash": "d"})})
+    study = SimpleNamespace(stamp=lambda: {"data_hash": "d"}, specs=lambda: [{"a": 1}])
+    monkeypatch.setattr("helpers.tasks.STUDIES", {"tiny": study})
     assert main(["notebooks", "check"]) == 0
-    assert seen == [None, {"tiny": {"data_hash": "d"}}]
+    assert seen == [None, {"tiny": {"data_hash": "d", "keys": [row_key({"a": 1})]}}]
 
 
 @pytest.mark.parametrize(("changed", "words"), [(True, "rewritten"), (False, "up to date")])

@@ -1,5 +1,7 @@
 """The notebook rules, each broken once; execution and pages; and the committed notebooks themselves."""
 
+import base64
+import io
 import json
 import re
 from pathlib import Path
@@ -8,11 +10,15 @@ import nbformat
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.figure import Figure
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from helpers import settings
+from helpers.data.corpora import load_sms
 from helpers.report import notebook_answers, notebook_rules, notebooks
 from helpers.report.notebooks import NotebookError
+from helpers.report.results import results_problems, stale_problems
+from helpers.tasks import STUDIES
 
 BANNER = "perfil     full\ndatos      sms: 5,574 filas · datos reales · sha256 7d039a24a608\n"
 ANSWER = (
@@ -103,7 +109,7 @@ def strip_all(notebook):
 
 
 def big(notebook):
-    notebook.cells[3].outputs.append(new_output("display_data", data={"image/png": "A" * 1_000_001}))
+    notebook.cells[3].outputs.append(new_output("display_data", data={"text/plain": "A" * 1_000_001}))
 
 
 WIDGET = new_output("display_data", data={"application/vnd.jupyter.widget-view+json": {"model_id": "a"}})
@@ -274,7 +280,27 @@ def test_check_names_faults_of_every_given_notebook(tmp_path):
     outputs(6)(second)
     paths = [save(first, tmp_path, "80_uno.ipynb"), save(second, tmp_path, "81_dos.ipynb")]
     problems = notebook_rules.check(paths)
-    assert [problem[:2] for problem in problems] == ["80", "81", "81", "81"]  # without output also no evidence
+    assert [problem[:2] for problem in problems] == [
+        "80",
+        "80",
+        "81",
+        "81",
+        "81",
+        "81",
+    ]  # no output: no evidence either
+    assert sum("names no question" in problem for problem in problems) == 2
+
+
+@pytest.mark.parametrize(("dpi", "faults"), [(100, 0), (72, 1)])
+def test_figures_have_100_dpi(tmp_path, dpi, faults):
+    file = io.BytesIO()
+    Figure(figsize=(1, 1)).savefig(file, format="png", dpi=dpi)
+    notebook = clean()
+    png = base64.b64encode(file.getvalue()).decode()
+    notebook.cells[3].outputs.append(new_output("display_data", data={"image/png": png}))
+    problems = notebook_rules.check_notebook(save(notebook, tmp_path), ["R1"])
+    assert len(problems) == faults
+    assert all("a figure at 72 dpi" in problem for problem in problems)
 
 
 def small(*sources):
@@ -365,3 +391,24 @@ def test_cell_ids_follow_the_source():
 @pytest.mark.parametrize("path", notebook_rules.committed_notebooks(), ids=lambda path: path.stem)
 def test_committed_notebooks_pass_check(path):
     assert notebook_rules.check([path]) == []
+
+
+def test_readme_table_and_committed_results_agree():
+    assert results_problems(settings.ROOT / "README.md", settings.ROOT / "results") == []
+
+
+def test_every_committed_notebook_has_its_results():
+    written = {path.stem for path in (settings.ROOT / "results").glob("*.json")}
+    assert {path.stem for path in notebook_rules.committed_notebooks()} <= written
+
+
+def test_committed_study_rows_are_current():
+    studies = {
+        name: study for name, study in STUDIES.items() if (settings.ROOT / f"results/studies/{name}.csv").exists()
+    }
+    if load_sms().attrs["sample"]:
+        pytest.skip("the real data, which the rows were made on, is not here")
+    assert (
+        stale_problems({name: study.stamp() for name, study in studies.items()}, settings.ROOT / "results/studies")
+        == []
+    )

@@ -14,7 +14,7 @@ ROOT = settings.ROOT
 ROOMS = ("settings", "data", "model", "report", "tasks", "apps", "__main__")
 MODULES = sorted((ROOT / "helpers").rglob("*.py"))
 MAX_FILE_LINES, MAX_FUNCTION_LINES = 300, 40
-FOLDERS = ("helpers", "tests", "data/sampling", "notebooks", "results", "benchmarks", ".ci", ".github")
+FOLDERS = ("helpers", "tests", "data/sampling", "notebooks", "results", ".ci", ".github")
 TEXT = {".py", ".md", ".toml", ".txt", ".yml", ".json", ".ipynb", ".csv", ""}
 MACHINE = re.compile(
     r"(?<![\w.~<(|])/(?:work|root|opt|home/(?!ana/)\w+|Users/\w+)(?:/\w|\b)"

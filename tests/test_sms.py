@@ -59,6 +59,11 @@ def test_the_same_seeds_give_the_same_model_and_another_seed_another():
     assert not np.array_equal(first.test["probability"], other.test["probability"])
 
 
+@pytest.mark.parametrize("epochs", [1, 2, 3])
+def test_the_schedule_survives_very_short_trainings(epochs):
+    sms.fit_texts(replace(BEST, epochs=epochs, batch_size=8), TEXTS, TARGETS, seed=0)
+
+
 def test_it_learns(spam_model):
     assert (spam_model.predict(TEXTS) == TARGETS).all()
 

@@ -22,8 +22,7 @@ def test_deduplicate_refuses_one_text_under_two_labels():
 def test_folding_makes_near_duplicates_equal():
     texts = pd.Series(["Call 0871-234 NOW!!", "call 0999 777 now", "call 0999 77 now", "ñandú_1"])
     folded = fold_text(texts)
-    assert folded[0] == "call 0000 000 now" == folded[1]
-    assert folded[2] != folded[1]
+    assert folded[0] == "call 0 0 now" == folded[1] == folded[2]
     assert folded[3] == "ñandú 0"
 
 

@@ -1,9 +1,11 @@
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 
 from helpers.report import tracking
 from helpers.tasks import STUDIES
-from helpers.tasks.studies import Study, aggregate, row_key, run_study, table, table_path
+from helpers.tasks.studies import Study, aggregate, confirm_study, read_table, row_key, run_study, table, table_path
 
 
 @pytest.fixture
@@ -74,6 +76,43 @@ def test_comments_and_docstrings_do_not_make_rows_stale(store):
     (store / "code.py").write_text('"""Says what x is."""\n\nx = 1  # one\n')
     run_study(toy(store, ran))
     assert ran == [1, 2, 3]
+
+
+def test_rows_of_a_miniature_are_never_taken_for_full_ones(store, monkeypatch):
+    ran = []
+    run_study(toy(store, ran))
+    table_path("toy").unlink()
+    monkeypatch.setenv("PROFILE", "full")
+    run_study(toy(store, ran))
+    assert ran == [1, 2, 3, 1, 2, 3]
+
+
+def test_large_counts_and_hashes_that_look_like_numbers_survive_the_file(store):
+    study = toy(store, [], data="12345678901234567890")
+    run_study(replace(study, run=lambda spec, tracked: {"parameters": 2_926_006 + spec["seed"]}))
+    again = read_table(table_path("toy"))
+    assert again["parameters"].tolist() == [2_926_007, 2_926_008, 2_926_009]
+    assert again["data_hash"].tolist() == ["12345678901234567890"] * 3
+
+
+def test_confirmed_rows_count_as_made_by_the_code_of_today(store):
+    ran = []
+    run_study(toy(store, ran))
+    (store / "code.py").write_text("x = 3\n")
+    confirm_study(toy(store, ran), sample=2)
+    assert len(ran) == 5
+    run_study(toy(store, ran))
+    assert len(ran) == 5
+
+
+def test_rows_that_come_out_otherwise_are_not_confirmed(store):
+    run_study(toy(store, []))
+    (store / "code.py").write_text("x = 3\n")
+    before = table_path("toy").read_text()
+    changed = replace(toy(store, []), run=lambda spec, tracked: {"f1": 0.5})
+    with pytest.raises(ValueError, match=r"f1 was 0\.\d, is 0\.5: run the study again"):
+        confirm_study(changed)
+    assert table_path("toy").read_text() == before
 
 
 def test_a_missing_table_names_its_command(store, monkeypatch):

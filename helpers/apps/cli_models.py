@@ -23,6 +23,7 @@ def _add_study(parser: argparse.ArgumentParser) -> None:
     which.add_argument("name", nargs="?", metavar="NAME")
     which.add_argument("--list", action="store_true", help="name the studies")
     parser.add_argument("--limit", type=_whole_number, metavar="N", help="run at most N rows now")
+    parser.add_argument("--confirm", action="store_true", help="run some stale rows again; if equal, keep the others")
     parser.set_defaults(run=run_one_study)
 
 
@@ -31,7 +32,7 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("task", choices=TASKS)
     parser.add_argument("--config", default="best", metavar="NAME", help="a name in the task's CONFIGS (%(default)s)")
     parser.add_argument("--split-seed", **seed, nargs="+", default=[settings.SEED], help="default: 0, for development")
-    parser.add_argument("--model-seed", **seed, default=settings.SEED, help="initial weights, batches, dropout")
+    parser.add_argument("--model-seed", **seed, help="initial weights, batches, dropout; default: the split seed")
     parser.add_argument("--grouped", action="store_true", help="keep near-duplicates on one side of the split")
     parser.add_argument("--save", type=Path, metavar="FOLDER", help="for the model; several seeds: FOLDER/split-N")
     parser.set_defaults(run=train)
@@ -53,7 +54,7 @@ def _whole_number(text: str) -> int:
 def run_one_study(options: argparse.Namespace) -> None:
     """Run a study, or name them all."""
     from helpers.tasks import STUDIES
-    from helpers.tasks.studies import run_study, table_path
+    from helpers.tasks.studies import confirm_study, run_study, table_path
 
     if options.list:
         print("\n".join(STUDIES))
@@ -61,7 +62,10 @@ def run_one_study(options: argparse.Namespace) -> None:
     if options.name not in STUDIES:
         raise ValueError(f"study {options.name!r} is not one of {', '.join(STUDIES)}")
     torch.set_num_threads(settings.threads())
-    run_study(STUDIES[options.name], limit=options.limit)
+    if options.confirm:
+        confirm_study(STUDIES[options.name])
+    else:
+        run_study(STUDIES[options.name], limit=options.limit)
     print(table_path(options.name))
 
 
@@ -76,7 +80,8 @@ def train(options: argparse.Namespace) -> None:
     print(f"sms: {len(corpus):,} messages, {origin}; configuration {options.config}", flush=True)
     split, scores = "grouped" if options.grouped else "random", {}
     for seed in options.split_seed:
-        result = sms.train(options.config, split_seed=seed, model_seed=options.model_seed, split=split)
+        model_seed = seed if options.model_seed is None else options.model_seed
+        result = sms.train(options.config, split_seed=seed, model_seed=model_seed, split=split)
         scores[seed] = result.metrics
         if options.save:
             several = len(options.split_seed) > 1

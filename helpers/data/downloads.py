@@ -13,6 +13,7 @@ from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConn
 TIMEOUT = (3, 10)  # seconds to connect, seconds between two pieces of the answer
 ATTEMPTS = 2
 PAUSE = 1  # seconds between attempts
+NO_ANSWER = f"no answer within {TIMEOUT[1]} s"
 _unreachable: dict[str, str] = {}  # host: why, for the life of this process
 
 
@@ -52,6 +53,8 @@ def download(url: str, target: Path) -> None:
             if not again:
                 _unreachable[host] = reason
         if not again or attempt == ATTEMPTS:
+            if reason == NO_ANSWER:
+                _unreachable[host] = reason
             raise DownloadError(reason)
         time.sleep(PAUSE)
 
@@ -80,7 +83,7 @@ def _reason(error: requests.exceptions.RequestException) -> str:
     if _never_connected(error):
         return "connection refused"
     if isinstance(error, requests.exceptions.ReadTimeout) or "timed out" in str(error):
-        return f"no answer within {TIMEOUT[1]} s"
+        return NO_ANSWER
     if isinstance(error, requests.exceptions.ChunkedEncodingError | requests.exceptions.ConnectionError):
         return "connection broke off before the end of the file"
     return type(error).__name__

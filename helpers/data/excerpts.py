@@ -6,6 +6,7 @@ the hash of what was cut here is written down beside it, and obtain() holds it t
 
 import gzip
 import os
+import re
 import zipfile
 from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager
@@ -123,7 +124,11 @@ def _words_of(frame, *columns: str) -> set[str]:
     if frame.attrs["sample"]:
         raise SourceError(f"the real {frame.attrs['corpus']} corpus is needed for its words: run `make data` first")
     texts = [text for column in columns for text in frame[column]]
-    tokens = {token for text in texts for token in (*text.split(), *tokenize(text, "words"), *tokenize(text, "fine"))}
+    tokens = {
+        token
+        for text in texts
+        for token in (*text.split(), *tokenize(text, "words"), *re.findall(r"\w+|[^\w\s]", text))
+    }
     return tokens | {token.lower() for token in tokens}
 
 

@@ -33,7 +33,7 @@ def deduplicate(frame: pd.DataFrame, column: str, label: str | None = None) -> p
 
 def fold_text(texts: pd.Series) -> pd.Series:
     """Lower case, every digit to 0, all else that is no letter to one space: equal results are near-duplicates."""
-    folded = texts.str.lower().str.replace(r"\d", "0", regex=True)
+    folded = texts.str.lower().str.replace(r"\d+", "0", regex=True)
     return folded.str.replace(r"[^\w]+|_", " ", regex=True).str.strip()
 
 

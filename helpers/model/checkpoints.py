@@ -19,13 +19,18 @@ class CheckpointError(RuntimeError):
 
 
 def save_checkpoint(folder: Path, tensors: dict[str, Tensor], description: dict) -> Path:
-    """Write tensors and description into `folder`, replacing what was there in one rename.
+    """Write tensors and description beside `folder`, and rename them into its place when both are whole.
 
     Args:
         tensors: state_dict of the model.
         description: anything JSON holds; what is needed to build the model again.
+
+    Raises:
+        CheckpointError: the folder holds something that is no checkpoint; nothing in it is touched.
     """
     folder = Path(folder)
+    if strangers := [path.name for path in folder.glob("*") if path.name not in (TENSORS, DESCRIPTION)]:
+        raise CheckpointError(f"{folder} holds {strangers[0]}, which is no part of a model: choose another folder")
     folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}")
     temporary.mkdir()

@@ -27,7 +27,7 @@ SENTENCE_END = re.compile(r"[.!?…]+[\"'»”)\]*_]*(?=\s+[\"'«“(\[*_¿¡\-\
 DECIMAL = r"(?:\d{1,3}(?:,\d{3})+|\d+)\.\d+(?:e[-+]?\d+)?"
 PROSE_DECIMAL = re.compile(rf"(?<![\w.,]){DECIMAL}(?!\.?\d)")
 OUTPUT_DECIMAL = re.compile(DECIMAL)
-DECIMAL_COMMA = re.compile(r"(?<![\d.,])0,\d+")
+DECIMAL_COMMA = re.compile(r"(?<![\d.,])\d+,(?!\d{3}(?!\d))\d+")
 WALL_CLOCK = re.compile(
     r"(?<![\w.,])\d[\d.,]*\s*(?:ms|s|seg|segundos?|min|minutos?|horas?|it/s|(?:iteraciones|lotes|pasos)/s)\b"
 )

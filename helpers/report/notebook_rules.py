@@ -4,6 +4,8 @@ A rule takes a notebook and yields (cell number or None, message) for every faul
 """
 
 import ast
+import base64
+import io
 import json
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -12,6 +14,7 @@ from pathlib import Path
 import nbformat
 from IPython.core.inputtransformer2 import TransformerManager
 from nbformat import NotebookNode
+from PIL import Image
 
 from helpers import settings
 from helpers.report import notebook_answers as on_answers
@@ -217,6 +220,16 @@ def _outside_modules(node: ast.AST, modules: set[str]) -> Iterator[ast.AST]:
         yield from _outside_modules(child, modules)
 
 
+def figures_at_100_dpi(notebook: NotebookNode) -> Iterator[Finding]:
+    """Every PNG says 100 dots per inch."""
+    for number, cell in code_cells(notebook):
+        for output in cell.outputs:
+            if png := output.get("data", {}).get("image/png"):
+                dpi = Image.open(io.BytesIO(base64.b64decode(png))).info.get("dpi", (0, 0))
+                if round(dpi[0]) != 100:
+                    yield number, f"a figure at {dpi[0]:.0f} dpi: 100 are wanted (draw it with helpers.report.plots)"
+
+
 RULES = (
     executed_in_order,
     no_error_output,
@@ -232,6 +245,7 @@ RULES = (
     setup_prints_banner,
     closing_sections,
     no_machinery,
+    figures_at_100_dpi,
     on_answers.answers_have_evidence,
     on_answers.answers_have_three_to_eight_sentences,
     on_answers.numbers_stand_in_outputs,
@@ -254,6 +268,8 @@ def check_notebook(path: Path, ids: Collection[str]) -> list[str]:
         return [f"{path.name}: not a valid notebook: {str(error).splitlines()[0]}"]
     findings = [finding for rule in RULES for finding in rule(notebook)]
     findings += on_answers.every_question_answered(notebook, ids)
+    if not ids:
+        findings.append((None, "tests/questions.json names no question of a notebook of this name"))
     if (size := path.stat().st_size) > MAX_BYTES:
         findings.append((None, f"{size / 1e6:.2f} MB, at most 1 MB"))
     return [f"{path.name}: " + (f"cell {number}: " if number else "") + message for number, message in findings]

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from sklearn.calibration import calibration_curve
 
 COLORS = ("#2f6f9f", "#d1603d", "#4b8b5b", "#8a5a9e", "#b8902f", "#5c6670", "#c2558a", "#3aa6a6")
@@ -20,8 +21,8 @@ STYLE = {
 
 def panels(columns: int = 1, rows: int = 1, *, width: float = 5.5, height: float = 3.6) -> tuple[Figure, np.ndarray]:
     """Figure and (rows, columns) array of axes in the house style; inches per panel."""
-    with plt.rc_context(STYLE):
-        return plt.subplots(rows, columns, figsize=(columns * width, rows * height), squeeze=False)
+    plt.rcParams.update(STYLE)
+    return plt.subplots(rows, columns, figsize=(columns * width, rows * height), squeeze=False)
 
 
 def training_curves(
@@ -43,6 +44,8 @@ def training_curves(
                 ax.plot(frame["epoch"][best], frame[f"valid_{column}"][best], "o", color=color)
     axes[0, 0].set(xlabel="época", ylabel="pérdida (entropía cruzada)", title="Pérdida", yscale="log")
     axes[0, 1].set(xlabel="época", ylabel=metric_label, title=metric_label.capitalize())
+    for ax in axes[0]:
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes[0, 1].legend(title="— validación  - - entrenamiento", fontsize=9, title_fontsize=8)
     return figure, axes
 
@@ -75,18 +78,21 @@ def curves(
     log: bool = False,
     start: int = 0,
 ) -> tuple[Figure, Axes]:
-    """Several series over 0, 1, 2, …; a name that ends in "*" is dashed."""
-    figure, axes = panels(width=7.5, height=3.8)
+    """Several series over 0, 1, 2, …; "*" at the end of a name dashes it; trained and untrained share a colour."""
+    figure, axes = panels(width=9, height=3.8)
     ax = axes[0, 0]
+    groups = {group: COLORS[i % len(COLORS)] for i, group in enumerate(dict.fromkeys(map(_group, lines)))}
     for name, values in lines.items():
-        ax.plot(range(start, start + len(values)), values, "--" if name.endswith("*") else "-", label=name.rstrip("*"))
+        style = "--" if name.endswith("*") else "-"
+        ax.plot(range(start, start + len(values)), values, style, color=groups[_group(name)], label=name.rstrip("*"))
     ax.set(xlabel=xlabel, ylabel=ylabel, title=title, yscale="log" if log else "linear")
-    ax.legend(fontsize=9)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.legend(fontsize=9, loc="center left", bbox_to_anchor=(1, 0.5))
     return figure, ax
 
 
 def calibration(targets, probabilities: Mapping[str, Sequence[float]], *, bins: int = 8) -> tuple[Figure, np.ndarray]:
-    """Reliability curve in equally full bins of the uncertain range, and the histogram of the probabilities."""
+    """Reliability curve in bins of equal width, and the histogram of the probabilities."""
     figure, axes = panels(2)
     axes[0, 0].plot([0, 1], [0, 1], ":", color="0.4", label="calibración perfecta")
     for name, values in probabilities.items():
@@ -111,6 +117,11 @@ def words(effects: pd.Series, *, xlabel: str, title: str = "") -> tuple[Figure, 
     ax.set(xlabel=xlabel, title=title)
     ax.margins(y=0.01)
     return figure, ax
+
+
+def _group(name: str) -> str:
+    head, comma, tail = name.rpartition(", ")
+    return head if comma and tail in ("sin entrenar*", "entrenada") else name
 
 
 def _colors(count: int) -> list[str]:

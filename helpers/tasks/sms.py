@@ -165,7 +165,7 @@ def make_optimizers(config: Config, network: TextClassifier, steps: int) -> tupl
     optimizer = torch.optim.AdamW(network.parameters(), lr=config.lr, weight_decay=config.weight_decay)
     if not config.anneal:
         return [optimizer], []
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, config.lr, total_steps=steps, pct_start=0.1)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, config.lr, total_steps=max(steps, 20), pct_start=0.1)
     return [optimizer], [schedule]
 
 

@@ -1,0 +1,65 @@
+import numpy as np
+import pytest
+from sklearn.metrics import f1_score
+
+from helpers.model.baselines import PEERS, char_svm
+from helpers.report import tracking
+from helpers.tasks import STUDIES, sms, sms_studies
+
+
+def specs(name, **wanted):
+    return [s for s in STUDIES[name].specs() if all(s[key] == value for key, value in wanted.items())]
+
+
+def test_a_peer_is_fitted_on_the_training_side_alone(monkeypatch):
+    seen = {}
+    pipeline = char_svm()
+    fit = pipeline.fit
+    pipeline.fit = lambda texts, targets: seen.update(texts=set(texts)) or fit(texts, targets)
+    monkeypatch.setitem(PEERS, "char_svm", lambda: pipeline)
+    got = sms_studies.peer("char_svm", seed=1, rows=300)
+    frame, sides = sms.split_messages("random", 1, 300)
+    assert seen["texts"] == set(frame["text"].iloc[sides.train])
+    test = frame.iloc[sides.test]
+    assert got["f1"] == pytest.approx(f1_score(test["target"], pipeline.predict(test["text"])))
+
+
+def test_the_ensemble_is_the_mean_of_its_members(monkeypatch):
+    members = []
+    train = sms.train
+    monkeypatch.setattr(sms, "train", lambda *a, **k: members.append(train(*a, **k)) or members[-1])
+    got = sms_studies.ensemble(1, {"rows": 200, "epochs": 1})
+    assert len(members) == sms_studies.ENSEMBLE
+    mean = np.mean([member.test["probability"] for member in members], axis=0)
+    assert got["accuracy"] == pytest.approx(((mean >= 0.5) == members[0].test["target"]).mean())
+    assert got["parameters"] == sum(member.metrics["parameters"] for member in members)
+
+
+@pytest.mark.parametrize("model", ["lstm", "char_svm"])
+def test_development_folds_never_see_the_test_side_of_split_0(monkeypatch, model):
+    read = []
+    fit_texts = sms.fit_texts
+    monkeypatch.setattr(
+        sms, "fit_texts", lambda config, texts, *a, **k: read.extend(texts) or fit_texts(config, texts, *a, **k)
+    )
+    with tracking.run("test", "fold", params={}) as tracked:
+        (spec, *_) = specs("sms-attempts", model=model)
+        assert 0 <= sms_studies.run_fold(spec, tracked)["f1"] <= 1
+    frame, sides = sms.split_messages("random", 0, sms_studies.quick()["rows"])
+    assert not set(read) & set(frame["text"].iloc[sides.test])
+
+
+def test_rows_run_on_the_split_and_seed_they_name():
+    (spec, *_) = specs("sms-grouped", model="lstm", split_seed=2)
+    with tracking.run("test", "row", params={}) as tracked:
+        got = sms_studies.run_row(spec, tracked)
+    again = sms.train("lstm", split_seed=2, model_seed=2, split="grouped", **sms_studies.quick())
+    assert got["f1"] == again.metrics["f1"]
+    assert got["valid_loss"] == again.metrics["valid_loss"]
+
+
+def test_a_row_changes_its_key_with_its_configuration_only(monkeypatch):
+    before = {s["model"]: s["config"] for s in STUDIES["sms-models"].specs()}
+    monkeypatch.setitem(sms.CONFIGS, "lstm", sms.replace(sms.CONFIGS["lstm"], hidden_size=81))
+    after = {s["model"]: s["config"] for s in STUDIES["sms-models"].specs()}
+    assert {model for model in before if before[model] != after[model]} == {"lstm"}
