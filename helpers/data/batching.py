@@ -1,7 +1,7 @@
 """From encoded texts to batches of tensors: ragged storage, padding, batches of like length."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -25,6 +25,10 @@ class Ragged:
 
     def __getitem__(self, i: int) -> np.ndarray:
         return self.values[self.offsets[i] : self.offsets[i + 1]]
+
+    def subset(self, rows: Sequence[int]) -> "Ragged":
+        """The sequences of these rows alone."""
+        return Ragged([self[i] for i in rows])
 
     def take(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Values of the rows one after another, and where each begins: (n,) and (len(rows),)."""
@@ -94,36 +98,22 @@ class Batch:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def to(self, device: torch.device) -> "Batch":
-        """The same batch on a device."""
-        moved = {name: getattr(self, name).to(device) for name in ("tokens", "lengths", "targets", "rows")}
-        if self.features is not None:
-            f = self.features
-            moved["features"] = TokenFeatures(f.ids.to(device), f.offsets.to(device), f.index.to(device))
-        return replace(self, **moved)
 
-
-class EncodedTexts(Dataset):
+class RaggedTexts(Dataset):
     """Texts as ids, kept ragged; a list of rows becomes a Batch in one gather.
 
     Args:
-        texts: raw texts.
-        targets: (len(texts),) class ids; None where there are none (prediction).
-        vocabulary: built on the training texts alone.
-        scheme: tokenizer scheme.
-        features: adds the features of every token, those of unknown words included; words are then looked up by their
-            word_form.
-        max_tokens: longer texts are cut.
+        tokens: the ids, at least one a text.
+        targets: (len(tokens),) class ids; None where there are none (prediction).
+        types: number of the distinct token at every position, where tokens have features.
+        type_features: the features of every distinct token; number 0 is padding.
     """
 
-    def __init__(self, texts, targets, vocabulary: Vocabulary, *, scheme="words", features=None, max_tokens=None):
-        tokens = [tokenize(text, scheme)[:max_tokens] for text in texts]
-        known = (map(word_form, sequence) if features else sequence for sequence in tokens)
-        self.tokens = Ragged([vocabulary.encode(sequence) for sequence in known])
+    def __init__(self, tokens: Ragged, targets=None, types: Ragged | None = None, type_features: Ragged | None = None):
+        self.tokens, self.types, self.type_features = tokens, types, type_features
         self.targets = torch.zeros(len(tokens), dtype=torch.long) if targets is None else torch.as_tensor(targets)
         if len(self.targets) != len(tokens):
             raise ValueError(f"{len(tokens)} texts but {len(self.targets)} targets")
-        self.types, self.type_features = _type_features(tokens, features) if features else (None, None)
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -145,6 +135,26 @@ class EncodedTexts(Dataset):
         distinct, index = np.unique(self.types.pad(rows), return_inverse=True)
         ids, offsets = self.type_features.take(distinct)
         return TokenFeatures(*map(torch.from_numpy, (ids, offsets, index.reshape(len(rows), -1))))
+
+
+class EncodedTexts(RaggedTexts):
+    """Raw texts, cut into tokens and encoded.
+
+    Args:
+        texts: raw texts.
+        targets: (len(texts),) class ids; None where there are none (prediction).
+        vocabulary: built on the training texts alone.
+        scheme: tokenizer scheme.
+        features: adds the features of every token, those of unknown words included; words are then looked up by their
+            word_form.
+        max_tokens: longer texts are cut.
+    """
+
+    def __init__(self, texts, targets, vocabulary: Vocabulary, *, scheme="words", features=None, max_tokens=None):
+        tokens = [tokenize(text, scheme)[:max_tokens] for text in texts]
+        known = (map(word_form, sequence) if features else sequence for sequence in tokens)
+        types = _type_features(tokens, features) if features else (None, None)
+        super().__init__(Ragged([vocabulary.encode(sequence) for sequence in known]), targets, *types)
 
 
 def _type_features(tokens: list[list[str]], features: FeatureVocabulary) -> tuple[Ragged, Ragged]:
@@ -196,7 +206,7 @@ class LengthBatches(Sampler[list[int]]):
         return -(-len(self.lengths) // self.batch_size)
 
 
-def make_loader(data: EncodedTexts, batch_size: int, *, strategy="sorted", generator=None) -> DataLoader:
+def make_loader(data: RaggedTexts, batch_size: int, *, strategy="sorted", generator=None) -> DataLoader:
     """A DataLoader of Batch. With a generator the rows are shuffled every epoch (training); without, never."""
     sampler = LengthBatches(data.lengths, batch_size, strategy, generator)
     return DataLoader(data, batch_sampler=sampler, collate_fn=_identity)

@@ -75,7 +75,7 @@ def load_sick(path: Path | None = None) -> pd.DataFrame:
     if path is None:
         files, sample = obtain_all_or_sample([f"sick-{partition}" for partition in SICK_PARTITIONS])
     else:
-        files = sorted(path.glob("SICK_t*.txt")) if path.is_dir() else [path]
+        files = _sick_files(path) if path.is_dir() else [path]
     rows = []
     for file in files:
         partition = next((name for name in SICK_PARTITIONS if name in file.stem), None)
@@ -131,7 +131,13 @@ def load_meli(
         path: a .jsonl.gz file.
         subsets: wanted ones; only those present are read, column `split` tells which.
         columns: wanted ones; leave out the token lists to read all six million rows in little memory.
+
+    Raises:
+        ValueError: a subset or column that there is none of.
     """
+    for name, wanted, known in (("subset", subsets, MELI_SUBSETS), ("column", columns, MELI_COLUMNS)):
+        if unknown := [item for item in wanted if item not in known]:
+            raise ValueError(f"{name} {unknown[0]!r} is not one of {', '.join(known)}")
     sample = False
     files = [path] if path else []
     if path is None:
@@ -143,6 +149,15 @@ def load_meli(
             files = [obtain(f"meli-{subsets[0]}")]
     frames = [chunk for file in files for chunk in _meli_chunks(file, list(columns))]
     return _with_attrs(pd.concat(frames, ignore_index=True), **_attrs("meli", files, sample))
+
+
+def _sick_files(folder: Path) -> list[Path]:
+    """The three partitions in a folder; all or none."""
+    files = sorted(folder.glob("SICK_t*.txt"))
+    missing = [part for part in SICK_PARTITIONS if not any(part in file.stem for file in files)]
+    if missing:
+        raise SourceError(f"{folder}: no file SICK_{missing[0]}*.txt there; all three partitions are needed")
+    return files
 
 
 def _sick_rows(path: Path, columns: dict[str, str]) -> Iterator[tuple]:

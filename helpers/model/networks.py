@@ -48,6 +48,7 @@ class TokenEmbedding(nn.Module):
         word_dropout: share of positions that lose their word vector in training, and keep their features.
         feature_dropout: share of features that a token loses in training.
         std: of the initial random vectors.
+        sparse: gradients of both tables hold the rows met only, for SparseAdam: what large tables need.
     """
 
     def __init__(
@@ -61,10 +62,11 @@ class TokenEmbedding(nn.Module):
         word_dropout=0.0,
         feature_dropout=0.0,
         std=0.1,
+        sparse=False,
     ):
         super().__init__()
         size = dim if vectors is None else vectors.shape[1]
-        self.words = nn.Embedding(num_tokens, size, padding_idx=PADDING)
+        self.words = nn.Embedding(num_tokens, size, padding_idx=PADDING, sparse=sparse)
         self.project = nn.Identity() if size == dim else nn.Linear(size, dim, bias=False)
         with torch.no_grad():
             self.words.weight.normal_(0, std)
@@ -72,8 +74,9 @@ class TokenEmbedding(nn.Module):
                 self.words.weight.copy_(torch.as_tensor(vectors))
             self.words.weight[PADDING] = 0
         self.words.weight.requires_grad_(not freeze)
-        self.features = nn.EmbeddingBag(num_features, dim, mode="sum", padding_idx=PADDING) if num_features else None
-        if self.features is not None:
+        self.features = None
+        if num_features:
+            self.features = nn.EmbeddingBag(num_features, dim, mode="sum", padding_idx=PADDING, sparse=sparse)
             nn.init.zeros_(self.features.weight)
         self.word_dropout, self.feature_dropout = word_dropout, feature_dropout
         self.dim = dim
@@ -218,11 +221,13 @@ class TextClassifier(nn.Module):
         dense: units of the layer between pooling and output; 0 for none.
         activation: of that layer.
         dropout: on the embedded tokens and before each linear layer.
+        skip: the sum of the embedded tokens over sqrt(length) joins the pooled states, past the recurrence: a linear
+            model beside the recurrent one (wide and deep: Cheng et al. 2016, arXiv:1606.07792).
     """
 
     def __init__(
         self, embedding: TokenEmbedding, encoder: RecurrentEncoder, *, num_classes, pooling="last", dense=0,
-        activation="relu", dropout=0.0,
+        activation="relu", dropout=0.0, skip=False,
     ):  # fmt: skip
         super().__init__()
         if activation not in ACTIVATIONS:
@@ -230,7 +235,8 @@ class TextClassifier(nn.Module):
         self.embedding, self.encoder = embedding, encoder
         self.pooling = Pooling(pooling, encoder.output_size)
         self.dropout = nn.Dropout(dropout)
-        size = self.pooling.output_size
+        self.skip = skip
+        size = self.pooling.output_size + (embedding.dim if skip else 0)
         self.dense = (
             nn.Sequential(nn.Linear(size, dense), ACTIVATIONS[activation](), nn.Dropout(dropout))
             if dense
@@ -244,5 +250,11 @@ class TextClassifier(nn.Module):
 
     def scores(self, embedded: Tensor, lengths: Tensor) -> Tensor:
         """From token vectors (batch, time, dim) on: logits (batch, num_classes)."""
-        outputs, hidden, _ = self.encoder(self.dropout(embedded), lengths)
-        return self.output(self.dense(self.dropout(self.pooling(outputs, hidden, lengths))))
+        embedded = self.dropout(embedded)
+        outputs, hidden, _ = self.encoder(embedded, lengths)
+        pooled = self.pooling(outputs, hidden, lengths)
+        if self.skip:
+            inside = torch.arange(embedded.size(1), device=lengths.device) < lengths.unsqueeze(1)
+            total = (embedded * inside.unsqueeze(-1)).sum(1)
+            pooled = torch.cat([pooled, total / lengths.sqrt().unsqueeze(-1)], -1)
+        return self.output(self.dense(self.dropout(pooled)))

@@ -52,8 +52,9 @@ class History:
         """The last epoch in one Spanish line."""
         row = self.rows[-1]
         line = f"época {row['epoch']}/{epochs} · {row['seconds']:.1f} s · {row['iterations_per_second']:.1f} it/s"
-        line += f" · pérdida {row['train_loss']:.4f}"
-        return line + (f" · pérdida val {row['valid_loss']:.4f}" if "valid_loss" in row else "")
+        shown = {"train_loss": "pérdida", "valid_loss": "pérdida val"}
+        shown |= {"train_balanced_accuracy": "exactitud balanceada", "valid_balanced_accuracy": "val"}
+        return line + "".join(f" · {name} {row[key]:.4f}" for key, name in shown.items() if key in row)
 
 
 def classification_step(*, label_smoothing: float = 0.0, class_weights: Tensor | None = None) -> Step:

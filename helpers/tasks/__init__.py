@@ -2,14 +2,21 @@
 
 from dataclasses import asdict, replace
 
-from helpers.tasks import sms_studies
-from helpers.tasks.sms_config import CONFIGS
+from helpers.tasks import meli_config, meli_search, meli_studies, sms_config, sms_studies
 from helpers.tasks.studies import Spec, Study
 
 
-def _sms_configuration(spec: Spec) -> dict:
-    """The configuration behind a row's name; a peer and the ensemble have none of that name."""
-    return asdict(CONFIGS[spec["model"]]) if spec["model"] in CONFIGS else {}
+def _configuration(task):
+    """From a row to the configuration behind its name; a peer and an ensemble have none of that name."""
+    configs = task.CONFIGS | task.ATTEMPTS
+    return lambda spec: asdict(configs[spec["model"]]) if spec["model"] in configs else {}
 
 
-STUDIES: dict[str, Study] = {s.name: replace(s, describe=_sms_configuration) for s in sms_studies.STUDIES}
+STUDIES: dict[str, Study] = {
+    study.name: study
+    for study in (
+        *(replace(study, describe=_configuration(sms_config)) for study in sms_studies.STUDIES),
+        *(replace(study, describe=_configuration(meli_config)) for study in meli_studies.STUDIES),
+        *meli_search.STUDIES,
+    )
+}

@@ -97,16 +97,28 @@ def run_study(study: Study, *, limit: int | None = None, verbose: bool = True) -
     done = _current_rows(study, stamp)
     missing = [spec for spec in specs if row_key(spec) not in done]
     say(f"{study.name}: {len(specs) - len(missing)} of {len(specs)} rows are there, {len(missing)} to run")
-    for number, spec in enumerate(missing[:limit], start=1):
-        start = time.perf_counter()
-        tags = stamp | {"study": study.name, "key": row_key(spec), "profile": settings.profile()}
-        with tracking.run(study.name, _label(spec), params=spec | study.describe(spec), tags=tags) as tracked:
-            metrics = study.run(spec, tracked)
-            tracked.metrics(metrics | {"seconds": time.perf_counter() - start})
-        done = _current_rows(study, stamp)
-        _write_table(study.name, specs, done)
-        say(f"{number}/{len(missing)} {_label(spec)}: {_summary(metrics)} ({time.perf_counter() - start:.0f} s)")
-    return _write_table(study.name, specs, done)
+    if not missing[:limit]:
+        return _write_table(study.name, specs, done)
+    parent = {"study": study.name, "kind": "parent"}
+    with tracking.run(study.name, study.name, params={"rows": len(missing[:limit])}, tags=parent):
+        for number, spec in enumerate(missing[:limit], start=1):
+            start = time.perf_counter()
+            metrics = _run_row(study, spec, stamp)
+            done = _current_rows(study, stamp)
+            table = _write_table(study.name, specs, done)
+            say(f"{number}/{len(missing)} {_label(spec)}: {_summary(metrics)} ({time.perf_counter() - start:.0f} s)")
+    return table
+
+
+def _run_row(study: Study, spec: Spec, stamp: dict[str, str]) -> dict[str, float]:
+    """One row, a child of the run of the whole study."""
+    start = time.perf_counter()
+    tags = stamp | {"study": study.name, "key": row_key(spec), "profile": settings.profile()}
+    params = spec | study.describe(spec)
+    with tracking.run(study.name, _label(spec), params=params, tags=tags, nested=True) as tracked:
+        metrics = study.run(spec, tracked)
+        tracked.metrics(metrics | {"seconds": time.perf_counter() - start})
+    return metrics
 
 
 def confirm_study(study: Study, *, sample: int = 3) -> pd.DataFrame:

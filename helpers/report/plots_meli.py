@@ -1,0 +1,101 @@
+"""Figures of notebook 03; labels in Spanish."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+
+from helpers.report.plots import COLORS, panels
+
+
+def parallel_coordinates(table: pd.DataFrame, columns: Sequence[str], score: str, *, label: str) -> tuple[Figure, Axes]:
+    """One line per configuration across its settings, coloured by its score; values of an axis at even distances.
+
+    Args:
+        table: one row per configuration.
+        columns: settings, one vertical axis each.
+        score: column that colours the lines; its own axis is the last.
+        label: of the score.
+    """
+    figure, axes = panels(width=11, height=4.6)
+    ax, shown = axes[0, 0], [*columns, score]
+    norm = Normalize(table[score].min(), table[score].max())
+    places = {}
+    for x, column in enumerate(columns):
+        values = sorted(table[column].unique(), key=lambda v: (isinstance(v, str), v))
+        places[column] = {v: i / max(1, len(values) - 1) for i, v in enumerate(values)}
+        for value, y in places[column].items():
+            text = f"{value:g}" if isinstance(value, float) else str(value)
+            box = {"facecolor": "white", "alpha": 0.7, "pad": 0.5, "lw": 0}
+            ax.annotate(text, (x, y), (3, 4), fontsize=8, textcoords="offset points", bbox=box)
+        ax.axvline(x, color="0.75", linewidth=0.8)
+    jitter = np.random.default_rng(0).uniform(-0.015, 0.015, (len(table), len(columns)))
+    for number, row in enumerate(table.sort_values(score).to_dict("records")):
+        heights = [places[c][row[c]] + jitter[number, i] for i, c in enumerate(columns)] + [norm(row[score])]
+        ax.plot(range(len(shown)), heights, color=colormaps["viridis"](norm(row[score])), alpha=0.75, linewidth=1.4)
+    ax.set_xticks(range(len(shown)), [*columns, "resultado"], rotation=25, ha="right")
+    ax.set(yticks=[], ylim=(-0.06, 1.1))
+    ax.grid(visible=False)
+    figure.colorbar(ScalarMappable(norm, "viridis"), ax=ax, label=label, pad=0.01)
+    return figure, ax
+
+
+def learning_curve(table: pd.DataFrame, metric: str, *, names: Mapping[str, str], label: str) -> tuple[Figure, Axes]:
+    """A metric against the number of training titles (log scale), one line per model, with its interval.
+
+    Args:
+        table: model, train_titles, the metric, test_low, test_high.
+    """
+    figure, axes = panels(width=7.5, height=4.2)
+    ax = axes[0, 0]
+    for (model, rows), color in zip(table.groupby("model", sort=False), COLORS, strict=False):
+        rows = rows.sort_values("train_titles")
+        ax.plot(rows["train_titles"], rows[metric], "o-", color=color, label=names.get(model, model))
+        ax.fill_between(rows["train_titles"], rows["test_low"], rows["test_high"], color=color, alpha=0.15)
+    sizes = sorted(table["train_titles"].unique())
+    ax.set(xscale="log", xlabel="títulos de entrenamiento (escala log)", ylabel=label)
+    ax.set_xticks(sizes, [f"{size:,.0f}" for size in sizes])
+    ax.minorticks_off()
+    ax.legend()
+    return figure, ax
+
+
+def accuracy_bars(tables: Mapping[str, pd.DataFrame], *, names: Mapping[str, str]) -> tuple[Figure, np.ndarray]:
+    """Accuracy of each model in bins of something, one panel per table of title_errors.accuracy_by().
+
+    Args:
+        tables: what is binned -> table; its columns but `titles` are models.
+    """
+    figure, axes = panels(len(tables), height=3.8)
+    for ax, (label, table) in zip(axes[0], tables.items(), strict=True):
+        models = [column for column in table if column != "titles"]
+        positions, width = np.arange(len(table)), 0.8 / len(models)
+        for i, model in enumerate(models):
+            ax.bar(
+                positions + (i - (len(models) - 1) / 2) * width,
+                table[model],
+                width,
+                color=COLORS[i],
+                label=names[model],
+            )
+        lowest = table[models].min().min()
+        ticks = [f"{interval_name(i)}\n({n:,})" for i, n in zip(table.index, table["titles"], strict=True)]
+        ax.set_xticks(positions, ticks, fontsize=8)
+        ax.set(xlabel=f"{label} (títulos)", ylabel="exactitud", ylim=(max(0, lowest - 0.08), 1))
+    axes[0, 0].legend(loc="lower right", fontsize=8)
+    return figure, axes
+
+
+def interval_name(interval: pd.Interval) -> str:
+    """ "4 a 6" for whole numbers, "0.1 a 0.2" for shares, "12 o más" for the last."""
+    low, high = interval.left, interval.right
+    if np.isinf(high):
+        return f"{low:g} o más"
+    if float(low).is_integer() and float(high).is_integer():
+        return f"{low:g}" if high - low == 1 else f"{low:g} a {high - 1:g}"
+    return f"{low:g} a {high:g}"
