@@ -1,0 +1,72 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from helpers.data.text import UNKNOWN, Vocabulary
+from helpers.data.titles import MAX_TOKENS, SubwordTitles, WordTitles, from_description, title_tokens, token_parts
+
+TITLES = ["Funda Samsung J7", "funda iphone 7", "Zapatilla Nike negra", "zapatilla samsung j7"]
+
+
+def test_tokens_are_lower_case_and_keep_digits():
+    assert title_tokens("Funda J7+ Ñandú!") == ["funda", "j7", "ñandú"]
+    assert title_tokens("😀 !!") == title_tokens("") == ["<vacío>"]
+    assert len(title_tokens("a " * 10_000)) == MAX_TOKENS
+
+
+def test_parts_are_the_token_and_its_distinct_ngrams_with_borders():
+    assert token_parts("aa", (2, 3)) == ["=aa", "<a", "aa", "a>", "<aa", "aa>"]
+    assert len(token_parts("x" * 10_000, (2, 5))) < 20
+
+
+def test_parts_and_pairs_below_the_count_are_not_known():
+    reader = SubwordTitles.build(TITLES, min_count=2)
+    assert "=funda" in reader.parts
+    assert "=iphone" not in reader.parts
+    assert reader.pairs == ["<s> funda", "<s> zapatilla", "samsung j7"]
+    assert SubwordTitles.build(TITLES, min_count=2, pairs=False).pairs == []
+
+
+def test_a_title_counts_once_however_often_it_repeats_a_word():
+    reader = SubwordTitles.build(["oso oso oso", "pez"], min_count=2)
+    assert reader.parts == reader.pairs == []
+
+
+def test_pairs_are_the_tokens_and_parts_the_features_of_a_batch():
+    reader = SubwordTitles.build(TITLES, min_count=2)
+    data = reader.encode(["funda samsung j7", "pez"], np.array([4, 5]))
+    batch = data.__getitems__([0, 1])
+    assert [reader.pairs[i - 1] for i in batch.tokens[0] if i] == ["<s> funda", "samsung j7"]
+    assert batch.lengths.tolist() == [3, 1]
+    assert batch.targets.tolist() == [4, 5]
+    ends = [*batch.features.offsets.tolist()[1:], len(batch.features.ids)]
+    spans = [batch.features.ids[a:b].tolist() for a, b in zip(batch.features.offsets.tolist(), ends, strict=True)]
+    first = spans[batch.features.index[0, 0]]
+    assert {reader.parts[i - 1] for i in first} == set(token_parts("funda", (2, 5)))
+    assert spans[batch.features.index[1, 1]] == []  # padding has no features
+
+
+def test_words_skip_stop_words_and_an_empty_title_is_one_unknown_token():
+    reader = WordTitles(Vocabulary(["funda", "samsung"]), {"para"})
+    data = reader.encode(["Funda para Samsung", "para", "", "funda rarísima"])
+    assert [data.tokens[i].tolist() for i in range(4)] == [[2, 3], [UNKNOWN], [UNKNOWN], [2, UNKNOWN]]
+
+
+@pytest.mark.parametrize(
+    "reader", [SubwordTitles.build(TITLES, ngrams=(3, 4)), WordTitles(Vocabulary(["funda"]), {"de"})]
+)
+def test_a_description_gives_the_same_reader_back(reader):
+    again = from_description(reader.description())
+    assert again.description() == reader.description()
+    first, second = (r.encode(["funda de samsung j7"]).__getitems__([0]) for r in (reader, again))
+    assert first.tokens.tolist() == second.tokens.tolist()
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.text(max_size=80), min_size=1, max_size=5))
+def test_any_text_can_be_encoded(titles):
+    data = SubwordTitles.build(TITLES, min_count=1).encode(titles)
+    assert (data.lengths >= 1).all()
+    batch = data.__getitems__(range(len(titles)))
+    assert batch.features.index.shape == batch.tokens.shape
