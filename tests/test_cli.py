@@ -16,7 +16,8 @@ from helpers.data.schema import SchemaError
 from helpers.data.sources import Fetched, SourceError
 from helpers.model.checkpoints import CheckpointError
 from helpers.report import notebook_rules, notebooks, results
-from helpers.tasks import STUDIES, sms, studies
+from helpers.tasks import STUDIES, meli, sms, studies
+from helpers.tasks.meli_model import MeliModel
 from helpers.tasks.studies import row_key
 
 OK, OPTIONAL, REQUIRED = (
@@ -158,10 +159,30 @@ def test_train_without_real_data_in_profile_full_is_one_line(no_data, monkeypatc
 
 
 def test_predict_prints_probability_label_and_text(monkeypatch, capsys):
-    model = SimpleNamespace(predict=lambda texts: [0, 1], predict_proba=lambda texts: [0.69, 0.71])
+    model = SimpleNamespace(config=SimpleNamespace(threshold=0.7), predict_proba=lambda texts: [0.69, 0.71])
     monkeypatch.setattr(sms.SpamModel, "load", lambda folder: model)
     assert main(["predict", "sms", "--model", "m", "see you", "WIN cash"]) == 0
     assert capsys.readouterr().out.splitlines() == ["0.6900  ham   see you", "0.7100  spam  WIN cash"]
+
+
+def test_train_meli_hands_on_its_seeds_and_refuses_the_groups_of_sms(no_data, monkeypatch, tmp_path, capsys):
+    calls = []
+    done = SimpleNamespace(metrics={"test_balanced_accuracy": 0.5}, model=None)
+    monkeypatch.setattr(meli, "train", lambda config, **seeds: calls.append((config, seeds)) or done)
+    assert main(["train", "meli", "--config", "mlp", "--split-seed", "4"]) == 0
+    assert calls == [("mlp", {"split_seed": 4, "model_seed": 4})]
+    assert "meli: 1,000 texts, SYNTHETIC SAMPLE" in capsys.readouterr().out
+    assert main(["train", "meli", "--grouped"]) == 1
+    assert_one_line(capsys, "--grouped belongs to sms")
+
+
+def test_predict_meli_prints_the_likeliest_categories_of_every_title(monkeypatch, capsys):
+    answers = {"funda": [("CASES", 0.75), ("WALLETS", 0.125)], "": [("WALLETS", 0.5), ("CASES", 0.25)]}
+    model = SimpleNamespace(categories=["CASES", "WALLETS"], predict=lambda texts, k: [answers[t][:k] for t in texts])
+    monkeypatch.setattr(MeliModel, "load", lambda folder: model)
+    assert main(["predict", "meli", "--model", "m", "funda", ""]) == 0
+    lines = ["funda", "  0.7500  CASES", "  0.1250  WALLETS", "", "  0.5000  WALLETS", "  0.2500  CASES"]
+    assert capsys.readouterr().out.splitlines() == lines
 
 
 def test_predict_with_no_model_is_one_line(tmp_path, capsys):

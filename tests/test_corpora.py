@@ -119,6 +119,13 @@ def test_sick_folder_gives_three_partitions(tmp_path):
     assert load_sick(tmp_path / "SICK_trial.txt")["pair_id"].tolist() == [2]
 
 
+def test_a_sick_folder_without_one_of_its_partitions_is_refused(tmp_path):
+    for stem in ("train", "test_annotated"):
+        written(tmp_path / f"SICK_{stem}.txt", SICK_HEADER, "1\tA dog runs\tA dog walks\t3.5\tNEUTRAL")
+    with pytest.raises(SourceError, match="no file SICK_trial"):
+        load_sick(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("header", "line", "row", "field"),
     [
@@ -142,7 +149,7 @@ def test_sick_header_alone_is_no_corpus(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(SchemaError, match="at least one row"):
         load_sick(written(tmp_path / "SICK_train.txt", SICK_HEADER))
-    with pytest.raises(SchemaError, match="at least one row"):
+    with pytest.raises(SourceError, match="no file SICK_train"):
         load_sick(tmp_path / "empty")
 
 

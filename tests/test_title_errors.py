@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from helpers.report.title_errors import accuracy_by, by_category, confused_pairs, word_effects
+from helpers.report.title_errors import accuracy_by, by_category, confused_pairs, unknown_share, word_effects
 
 FRAME = pd.DataFrame({"category": list("AAAABBBCC"), "foretold": list("AABBBBACC")})
 
@@ -39,3 +39,9 @@ def test_the_word_that_decides_has_the_largest_effect():
     assert effects.index.tolist() == ["funda", "roja"]
     assert effects["funda"] == pytest.approx(np.log(9) - np.log(0.25))
     assert effects["roja"] == 0
+
+
+def test_unknown_words_are_those_of_no_title_in_training():
+    words = pd.Series([["a", "b"], ["a", "c"], ["a", "d"], ["c", "d", "e", "a"]])
+    shares = unknown_share(words, [(np.array([2, 3]), np.array([0, 1])), (np.array([0, 1]), np.array([2, 3]))])
+    assert shares.tolist() == pytest.approx([0.5, 0, 0.5, 0.5])

@@ -8,7 +8,8 @@ import torch
 
 from helpers import settings
 
-TASKS = ("sms",)
+TASKS = ("sms", "meli")
+SHOWN = 5  # categories shown per title
 
 
 def add_commands(commands) -> None:
@@ -71,17 +72,14 @@ def run_one_study(options: argparse.Namespace) -> None:
 
 def train(options: argparse.Namespace) -> None:
     """Train and score once per split seed, and print the metrics as a table."""
-    from helpers.data.corpora import load_sms
-    from helpers.tasks import sms
-
     torch.set_num_threads(settings.threads())
-    corpus = load_sms()
+    task, corpus, extra = _task(options.task, options.grouped)
     origin = "SYNTHETIC SAMPLE: the numbers are no result" if corpus.attrs["sample"] else "real data"
-    print(f"sms: {len(corpus):,} messages, {origin}; configuration {options.config}", flush=True)
-    split, scores = "grouped" if options.grouped else "random", {}
+    print(f"{options.task}: {len(corpus):,} texts, {origin}; configuration {options.config}", flush=True)
+    scores = {}
     for seed in options.split_seed:
         model_seed = seed if options.model_seed is None else options.model_seed
-        result = sms.train(options.config, split_seed=seed, model_seed=model_seed, split=split)
+        result = task.train(options.config, split_seed=seed, model_seed=model_seed, **extra)
         scores[seed] = result.metrics
         if options.save:
             several = len(options.split_seed) > 1
@@ -89,6 +87,19 @@ def train(options: argparse.Namespace) -> None:
                 f"saved: {result.model.save(options.save / f'split-{seed}' if several else options.save)}", flush=True
             )
     print(metrics_table(scores))
+
+
+def _task(name: str, grouped: bool) -> tuple:
+    """The module of a task, its corpus, and the options of train() that belong to it alone."""
+    if name == "sms":
+        from helpers.tasks import sms
+
+        return sms, sms.messages(), {"split": "grouped" if grouped else "random"}
+    if grouped:
+        raise ValueError(f"--grouped belongs to sms; {name} has no such split")
+    from helpers.tasks import meli, meli_data
+
+    return meli, meli_data.titles(), {}
 
 
 def metrics_table(scores: dict[int, dict[str, float]]) -> str:
@@ -103,12 +114,26 @@ def metrics_table(scores: dict[int, dict[str, float]]) -> str:
 
 
 def predict(options: argparse.Namespace) -> None:
-    """Print probability of spam, label and text of every message."""
+    """Ask a saved model: of a message its probability of spam, of a title its likeliest categories."""
+    torch.set_num_threads(settings.threads())
+    {"sms": _predict_sms, "meli": _predict_meli}[options.task](options.model, options.texts)
+
+
+def _predict_sms(folder: Path, texts: list[str]) -> None:
     from helpers.data.corpora import SMS_LABELS
     from helpers.tasks.sms import SpamModel
 
-    torch.set_num_threads(settings.threads())
-    model = SpamModel.load(options.model)
-    probabilities, labels = model.predict_proba(options.texts), model.predict(options.texts)
-    for text, probability, label in zip(options.texts, probabilities, labels, strict=True):
-        print(f"{probability:.4f}  {SMS_LABELS[label]:<4}  {text}")
+    model = SpamModel.load(folder)
+    probabilities = model.predict_proba(texts)
+    for text, probability in zip(texts, probabilities, strict=True):
+        print(f"{probability:.4f}  {SMS_LABELS[int(probability >= model.config.threshold)]:<4}  {text}")
+
+
+def _predict_meli(folder: Path, texts: list[str]) -> None:
+    from helpers.tasks.meli_model import MeliModel
+
+    model = MeliModel.load(folder)
+    for text, best in zip(texts, model.predict(texts, k=min(SHOWN, len(model.categories))), strict=True):
+        print(text)
+        for category, probability in best:
+            print(f"  {probability:.4f}  {category}")

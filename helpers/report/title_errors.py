@@ -1,6 +1,6 @@
 """Where a title classifier fails: by category, by confused pair, by length and unknown words, word by word."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -59,3 +59,17 @@ def word_effects(predict_proba: Callable[[list[str]], np.ndarray], title: str, t
     p = predict_proba([title, *without])[:, target].astype(float).clip(1e-9, 1 - 1e-9)
     odds = np.log(p / (1 - p))
     return pd.Series(odds[0] - odds[1:], index=words)
+
+
+def unknown_share(words: pd.Series, folds: Iterable[tuple[np.ndarray, np.ndarray]]) -> pd.Series:
+    """Share of a title's words that stand in no title of its fold's training side.
+
+    Args:
+        words: a list of words per title.
+        folds: (train rows, test rows), every row tested once.
+    """
+    shares = pd.Series(0.0, index=words.index)
+    for train, test in folds:
+        known = {word for row in words.iloc[train] for word in row}
+        shares.iloc[test] = [sum(word not in known for word in row) / len(row) for row in words.iloc[test]]
+    return shares

@@ -15,7 +15,7 @@ from helpers.tasks.studies import Spec, Study, hash_of
 
 SHARE = 0.1  # of the training titles
 BASE = replace(BASELINE, epochs=60, patience=4)  # to the plateau, the best epoch on validation kept
-REPEATS = 3  # seeds of the base and of every factor: what is noise?
+REPEATS = 2  # seeds of the base and of every factor: what is noise?
 FACTORS: dict[str, dict[str, Config]] = {
     "base": {"base": BASE},
     "hidden_size": {f"hidden_size={n}": replace(BASE, hidden_size=n) for n in (64, 256)},
@@ -42,7 +42,7 @@ SPACE = {
     "dropout": (0.1, 0.3, 0.5),
     "batch_size": (64, 128),
 }
-TRIALS, CARRIED = 30, 12
+TRIALS, CARRIED = 30, 10
 CATEGORIES_DRAWN = 5
 
 
