@@ -62,8 +62,9 @@ class SubwordTitles:
         parts, seen_pairs, cache = Counter(), Counter(), {}
         for title in titles:
             tokens = title_tokens(title)
-            for token in set(tokens) - cache.keys():
-                cache[token] = token_parts(token, ngrams)
+            for token in tokens:
+                if token not in cache:
+                    cache[token] = token_parts(token, ngrams)
             parts.update({part for token in tokens for part in cache[token]})
             seen_pairs.update(set(_pairs(tokens)) if pairs else ())
         kept = (sorted(name for name, n in counts.items() if n >= min_count) for counts in (parts, seen_pairs))

@@ -1,0 +1,160 @@
+"""Pairs that follow from rated ones: where A and B say the same, C is to A nearly what it is to B.
+
+How nearly is measured: on the triangles of sentences of which all three pairs were rated.
+"""
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import permutations
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+from sklearn.linear_model import LinearRegression
+from sklearn.model_selection import GroupKFold, cross_val_predict
+
+from helpers.data.new_pairs import make_pairs
+from helpers.data.pairs import normalize_sentence, pair_keys
+
+PARAPHRASE = 4.5  # relatedness from which two sentences are taken to say the same
+MIN_TRIANGLES, FOLDS = 20, 5
+LOWEST, HIGHEST = 1.0, 5.0
+
+
+class Edge(NamedTuple):
+    """A rated pair: `first` is its sentence_a, normalised."""
+
+    pair_id: int
+    relatedness: float
+    entailment: str
+    first: str
+
+
+class Path(NamedTuple):
+    """From A over B to C: A and B are a paraphrase, B and C a rated pair; sentences are normalised."""
+
+    a: str
+    b: str
+    c: str
+    ab: Edge
+    bc: Edge
+
+
+@dataclass(frozen=True)
+class Transitivity:
+    """Relatedness of A and C as a linear function of those of A, B and of B, C; entailment that of B, C.
+
+    Args:
+        intercept, weights: of the relatedness of A, B and of B, C.
+        triangles: of sentences, all three pairs rated, which it is fitted on; most serve twice, as A, B is B, A too.
+        rmse: root mean squared error, in points, on triangles of sentences that the fit had not seen; NaN unmeasured.
+        agreement: share of the triangles where A, C has the entailment label of B, C.
+    """
+
+    intercept: float
+    weights: tuple[float, float]
+    triangles: int
+    rmse: float
+    agreement: float
+
+    def relatedness(self, path: Path) -> float:
+        """Estimate for A and C, 1 to 5."""
+        ab, bc = self.weights
+        estimate = self.intercept + ab * path.ab.relatedness + bc * path.bc.relatedness
+        return float(np.clip(estimate, LOWEST, HIGHEST))
+
+
+def repaired_pairs(
+    train: pd.DataFrame, *, seed: int, paraphrase: float = PARAPHRASE, max_pairs: int | None = None
+) -> pd.DataFrame:
+    """Pairs of training sentences never rated together, but each with a third one: A and C, where A, B is a paraphrase.
+
+    No sentence is invented. The label is fit_transitivity()'s estimate, the mean where several paths lead from A to C.
+
+    Args:
+        paraphrase: least relatedness of A and B.
+        max_pairs: keep so many, drawn at random; None: all.
+    """
+    graph = pair_graph(train)
+    model = fit_transitivity(train, paraphrase=paraphrase)
+    texts = {}
+    for sentence in [*train["sentence_a"], *train["sentence_b"]]:
+        texts.setdefault(normalize_sentence(sentence), sentence)
+    found: dict[tuple[str, str], list[Path]] = defaultdict(list)
+    for path in paths(graph, paraphrase):
+        if path.c not in graph[path.a]:
+            found[min(path.a, path.c), max(path.a, path.c)].append(path)
+    keys = sorted(found)
+    if max_pairs is not None and max_pairs < len(keys):
+        keys = [keys[i] for i in sorted(np.random.default_rng(seed).choice(len(keys), max_pairs, replace=False))]
+    return make_pairs((_row(found[key], model, texts) for key in keys), "repaired")
+
+
+def fit_transitivity(train: pd.DataFrame, *, paraphrase: float = PARAPHRASE) -> Transitivity:
+    """Measure it on the training pairs; with fewer than MIN_TRIANGLES triangles A, C is taken to be rated as B, C."""
+    graph = pair_graph(train)
+    closed = [path for path in paths(graph, paraphrase) if path.c in graph[path.a]]
+    triangles = len({frozenset((path.a, path.b, path.c)) for path in closed})
+    if triangles < MIN_TRIANGLES:
+        return Transitivity(0.0, (0.0, 1.0), triangles, math.nan, math.nan)
+    inputs = np.array([(path.ab.relatedness, path.bc.relatedness) for path in closed])
+    rated = np.array([graph[path.a][path.c].relatedness for path in closed])
+    rmse = _held_out_rmse(inputs, rated, _components(graph, [path.a for path in closed]))
+    model = LinearRegression().fit(inputs, rated)
+    agreement = np.mean([path.bc.entailment == graph[path.a][path.c].entailment for path in closed])
+    weights = (float(model.coef_[0]), float(model.coef_[1]))
+    return Transitivity(float(model.intercept_), weights, triangles, rmse, float(agreement))
+
+
+Graph = dict[str, dict[str, Edge]]
+
+
+def pair_graph(train: pd.DataFrame) -> Graph:
+    """Sentence -> sentences it was rated with; of a pair that stands twice the first row counts."""
+    graph: Graph = defaultdict(dict)
+    for (one, other), row in zip(pair_keys(train), train.itertuples(), strict=True):
+        if one != other:
+            edge = Edge(row.pair_id, row.relatedness, row.entailment, normalize_sentence(row.sentence_a))
+            graph[one].setdefault(other, edge)
+            graph[other].setdefault(one, edge)
+    return dict(graph)
+
+
+def paths(graph: Graph, paraphrase: float) -> Iterator[Path]:
+    """Every A, B, C of different sentences where A, B is rated `paraphrase` or more and B, C is rated."""
+    for b in sorted(graph):
+        for a, c in permutations(sorted(graph[b]), 2):
+            if graph[b][a].relatedness >= paraphrase:
+                yield Path(a, b, c, graph[b][a], graph[b][c])
+
+
+def _row(found: Sequence[Path], model: Transitivity, texts: dict[str, str]) -> tuple:
+    """The first path tells source and order: A stands where B stood, so that entailment keeps its direction."""
+    path = found[0]
+    first, second = (path.c, path.a) if path.bc.first == path.c else (path.a, path.c)
+    relatedness = round(float(np.mean([model.relatedness(each) for each in found])), 2)
+    entailment = Counter(each.bc.entailment for each in found).most_common(1)[0][0]
+    detail = f"{path.ab.pair_id} + {path.bc.pair_id}: {path.ab.relatedness:g}, {path.bc.relatedness:g}"
+    return texts[first], texts[second], relatedness, entailment, path.ab.pair_id, detail
+
+
+def _held_out_rmse(inputs: np.ndarray, rated: np.ndarray, groups: list[int]) -> float:
+    """Of the regression, cross-validated over groups of sentences; NaN where there is but one."""
+    if len(set(groups)) < 2:
+        return math.nan
+    folds = GroupKFold(min(FOLDS, len(set(groups))))
+    estimates = cross_val_predict(LinearRegression(), inputs, rated, groups=groups, cv=folds)
+    return float(np.sqrt(np.mean((estimates - rated) ** 2)))
+
+
+def _components(graph: Graph, sentences: Iterable[str]) -> list[int]:
+    """For each sentence the number of the part of the graph it hangs in: no path leads from one part to another."""
+    row = {sentence: i for i, sentence in enumerate(graph)}
+    edges = [(row[one], row[other]) for one, others in graph.items() for other in others]
+    matrix = coo_array((np.ones(len(edges)), tuple(zip(*edges, strict=True))), shape=(len(row), len(row)))
+    labels = connected_components(matrix, directed=False)[1]
+    return [int(labels[row[sentence]]) for sentence in sentences]

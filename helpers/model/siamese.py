@@ -1,0 +1,205 @@
+"""Siamese networks: one encoder with one set of weights reads both sentences, a symmetric head compares the vectors."""
+
+import torch
+from torch import Tensor, nn
+
+from helpers.data.sentence_batches import SentenceBatch
+from helpers.model.losses import SCORES, euclidean_distance, expected_score
+from helpers.model.networks import ACTIVATIONS, Encoded, Pooling, RecurrentEncoder, TokenEmbedding
+
+HEAD_ACTIVATIONS = {"sigmoid": nn.Sigmoid, **ACTIVATIONS}
+
+
+class RowDropout(nn.Module):
+    """Dropout with one mask for all sentences of a row, and for all words of a sentence.
+
+    Masks of their own would make two equal sentences differ in training, by |u - v| far above 0, and never again
+    after it; what a head learns of differences would not hold. (Over the words: Gal & Ghahramani 2016.)
+
+    Args:
+        p: share of the dimensions that are dropped.
+    """
+
+    def __init__(self, p: float):
+        super().__init__()
+        self.mask = nn.Dropout(p)
+
+    def forward(self, values: Tensor, rows: int) -> Tensor:
+        """values (parts * rows, ..., size), the same shape back."""
+        if not self.training or self.mask.p == 0:
+            return values
+        mask = self.mask(values.new_ones(rows, *[1] * (values.dim() - 2), values.size(-1)))
+        return values * mask.repeat(len(values) // rows, *[1] * (values.dim() - 1))
+
+
+class SiameseEncoder(nn.Module):
+    """A vector per sentence: word vectors, recurrence, pooling. It never sees the sentence on the other side.
+
+    Args:
+        embedding: word vectors, frozen or trained, with or without a linear map behind them.
+        encoder: the recurrence.
+        pooling: "last", "mean", "max", "max+mean", …
+        input_dropout: RowDropout on the word vectors.
+        dropout: RowDropout on the sentence vector.
+        averaged: the recurrence reads one vector, the mean of the sentence's word vectors (the assignment's way of
+            encoding a sentence), instead of one per word.
+        normalize: sentence vectors of length 1.
+    """
+
+    def __init__(
+        self, embedding: TokenEmbedding, encoder: RecurrentEncoder, *, pooling="max", input_dropout=0.0, dropout=0.0,
+        averaged=False, normalize=False,
+    ):  # fmt: skip
+        super().__init__()
+        self.embedding, self.encoder = embedding, encoder
+        self.pooling = Pooling(pooling, encoder.output_size)
+        self.input_dropout, self.dropout = RowDropout(input_dropout), RowDropout(dropout)
+        self.averaged, self.normalize = averaged, normalize
+        self.output_size = self.pooling.output_size
+
+    def states(self, batch: SentenceBatch) -> Encoded:
+        """All hidden states, the last one and (if the recurrence runs packed) the last cell of every sentence."""
+        return self.encoder(*self._read(batch))
+
+    def forward(self, batch: SentenceBatch) -> Tensor:
+        """Returns (parts * B, output_size), in the order of batch.tokens."""
+        inputs, lengths = self._read(batch)
+        outputs, hidden, _ = self.encoder(inputs, lengths)
+        vectors = self.dropout(self.pooling(outputs, hidden, lengths), len(batch))
+        return nn.functional.normalize(vectors, dim=-1) if self.normalize else vectors
+
+    def _read(self, batch: SentenceBatch) -> tuple[Tensor, Tensor]:
+        embedded, lengths = self.embedding(batch), batch.lengths  # padding is a row of zeros: it adds nothing to a sum
+        if self.averaged:
+            embedded, lengths = (embedded.sum(1) / lengths.unsqueeze(-1)).unsqueeze(1), torch.ones_like(lengths)
+        return self.input_dropout(embedded, len(batch)), lengths
+
+
+class ManhattanHead(nn.Module):
+    """exp(-||u - v||_1), in (0, 1] (MaLSTM, Mueller & Thyagarajan 2016)."""
+
+    def forward(self, first: Tensor, second: Tensor) -> Tensor:
+        """(B, d), (B, d) -> (B,)."""
+        return torch.exp(-(first - second).abs().sum(-1))
+
+    def similarity(self, outputs: Tensor) -> Tensor:
+        """The outputs themselves."""
+        return outputs
+
+
+class CosineHead(nn.Module):
+    """Cosine of the two vectors, in [-1, 1]."""
+
+    def forward(self, first: Tensor, second: Tensor) -> Tensor:
+        """(B, d), (B, d) -> (B,)."""
+        return torch.cosine_similarity(first, second, dim=-1)
+
+    def similarity(self, outputs: Tensor) -> Tensor:
+        """The outputs themselves."""
+        return outputs
+
+
+class EuclideanHead(nn.Module):
+    """Distance ||u - v||, at least 0.
+
+    Args:
+        margin: the distance that means similarity 0.
+    """
+
+    def __init__(self, margin: float):
+        super().__init__()
+        self.margin = margin
+
+    def forward(self, first: Tensor, second: Tensor) -> Tensor:
+        """(B, d), (B, d) -> (B,)."""
+        return euclidean_distance(first, second)
+
+    def similarity(self, outputs: Tensor) -> Tensor:
+        """1 - distance / margin: 1 for equal vectors, below 0 beyond the margin."""
+        return 1 - outputs / self.margin
+
+
+class DistributionHead(nn.Module):
+    """Scores 1..5 as a distribution, from |u - v| and u * v through one layer (Tai et al. 2015, section 4.2).
+
+    Args:
+        size: of a sentence vector.
+        hidden: units of the layer.
+        activation: of the layer; the paper's is "sigmoid".
+        dropout: on the features and on the layer.
+    """
+
+    def __init__(self, size: int, hidden: int = 50, *, activation: str = "sigmoid", dropout: float = 0.0):
+        super().__init__()
+        if activation not in HEAD_ACTIVATIONS:
+            raise ValueError(f"activation {activation!r} is not one of {', '.join(HEAD_ACTIVATIONS)}")
+        self.layers = nn.Sequential(
+            nn.Dropout(dropout), nn.Linear(2 * size, hidden), HEAD_ACTIVATIONS[activation](), nn.Dropout(dropout),
+            nn.Linear(hidden, SCORES),
+        )  # fmt: skip
+
+    def forward(self, first: Tensor, second: Tensor) -> Tensor:
+        """(B, d), (B, d) -> (B, 5) logits."""
+        return self.layers(symmetric_features(first, second))
+
+    def similarity(self, outputs: Tensor) -> Tensor:
+        """(mean score - 1) / 4."""
+        return (expected_score(outputs) - 1) / (SCORES - 1)
+
+
+class SiameseNetwork(nn.Module):
+    """One encoder for all sentences of a row, and a head that compares them: f(a, b) = f(b, a) by construction.
+
+    Args:
+        encoder: shared by both sides.
+        head: symmetric in its arguments.
+        classes: of a second, linear head for entailment on symmetric features; 0 for none.
+    """
+
+    def __init__(self, encoder: SiameseEncoder, head: nn.Module, *, classes: int = 0):
+        super().__init__()
+        self.encoder, self.head = encoder, head
+        self.entailment = nn.Linear(2 * encoder.output_size, classes) if classes else None
+
+    def vectors(self, batch: SentenceBatch) -> Tensor:
+        """(parts, B, d) sentence vectors, from one call of the encoder."""
+        return self.encoder(batch).unflatten(0, (batch.parts, len(batch)))
+
+    def forward(self, batch: SentenceBatch) -> Tensor:
+        """What the head says of every pair, (B,) or (B, 5); see head.similarity."""
+        return self.head(*self.vectors(batch))
+
+    def similarity(self, outputs: Tensor) -> Tensor:
+        """(B,) from what forward() returned: 1 the same, 0 unrelated."""
+        return self.head.similarity(outputs)
+
+
+def symmetric_features(first: Tensor, second: Tensor) -> Tensor:
+    """|u - v| and u * v side by side, (B, 2d): the same for (v, u)."""
+    return torch.cat([(first - second).abs(), first * second], -1)
+
+
+def set_forget_bias(encoder: RecurrentEncoder, value: float) -> None:
+    """Open the forget gates of a fresh LSTM: their bias becomes `value` (2.5 in Mueller & Thyagarajan 2016)."""
+    for recurrence in (recurrence for directions in encoder.layers for recurrence in directions):
+        size = recurrence.hidden_size
+        with torch.no_grad():
+            recurrence.bias_ih_l0[size : 2 * size] = value
+            recurrence.bias_hh_l0[size : 2 * size] = 0
+
+
+def copy_recurrence(source: nn.RNNBase, encoder: RecurrentEncoder, layer: int = 0) -> None:
+    """Give a layer of `encoder` the weights of a one-layer nn.LSTM (nn.GRU, nn.RNN), so that both give equal states.
+
+    Raises:
+        ValueError: another number of layers or directions, or other sizes.
+    """
+    directions = encoder.layers[layer]
+    if source.num_layers != 1 or len(directions) != (2 if source.bidirectional else 1):
+        raise ValueError(f"{source} has other layers or directions than layer {layer} of the encoder")
+    for recurrence, suffix in zip(directions, ("", "_reverse"), strict=False):
+        weights = source.state_dict()
+        mine = {name: weights.get(name + suffix) for name in recurrence.state_dict()}
+        if any(tensor is None or tensor.shape != recurrence.state_dict()[name].shape for name, tensor in mine.items()):
+            raise ValueError(f"{source} has other sizes than layer {layer} of the encoder")
+        recurrence.load_state_dict(mine)
