@@ -1,0 +1,103 @@
+"""The cleaning of titles: each step alone, the whole chain, the stop words."""
+
+import re
+import zipfile
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from helpers.data.cleaning import STEPS, clean, clean_tokens, stopwords_es, trace
+from helpers.data.sources import SourceError
+
+ORDER = [
+    "lower_case", "strip_tags", "split_alphanumerics", "punctuation_to_spaces", "drop_other_signs", "collapse_spaces",
+    "drop_digits", "drop_short",
+]  # fmt: skip
+
+
+def test_steps_stand_in_the_order_of_the_assignment():
+    assert [name for name, _ in STEPS] == ORDER
+
+
+@pytest.mark.parametrize(
+    ("step", "before", "after"),
+    [
+        ("lower_case", "Heladera NOFROST Ñandú", "heladera nofrost ñandú"),
+        ("strip_tags", "silla <b>gamer</b>", "silla gamer"),
+        ("split_alphanumerics", "tv55 500gb", "tv 55 500 gb"),
+        ("punctuation_to_spaces", "c/barral, rosa_negro", "c barral  rosa negro"),
+        ("drop_other_signs", "hop® ¡oferta", "hop   oferta"),
+        ("collapse_spaces", "a  b\t\nc", "a b c"),
+        ("drop_digits", "100x200cm", "xcm"),
+        ("drop_short", "tv de led 4k", "led"),
+    ],
+)
+def test_each_step_does_its_part_and_no_more(step, before, after):
+    assert dict(STEPS)[step](before) == after
+
+
+def test_trace_shows_the_title_after_every_step():
+    stages = trace("Notebook <i>HP</i> 15.6'' i5 8GB, Envío Gratis®")
+    assert [name for name, _ in stages] == ORDER
+    assert stages[0][1] == "notebook <i>hp</i> 15.6'' i5 8gb, envío gratis®"
+    assert stages[2][1].split() == ["notebook", "hp", "15.6''", "i", "5", "8", "gb,", "envío", "gratis®"]
+    assert stages[-1][1] == "notebook envío gratis"
+
+
+def test_stop_words_and_accents_stay():
+    assert clean_tokens("Lámpara Para El Baño Con Sobre") == ["lámpara", "para", "baño", "con", "sobre"]
+
+
+def test_a_skipped_step_is_not_done():
+    without = {"split_alphanumerics", "drop_other_signs"}
+    assert clean("Mesa 140x78cm Hop®", skip=without) == "mesa xcm hop®"
+    assert clean("Mesa 140x78cm Hop®") == "mesa hop"
+    assert clean("As Is!", skip=ORDER) == "As Is!"
+
+
+@pytest.mark.parametrize("title", ["", "   ", "4k 55 tv", "¡¡!!", "😀😀"])
+def test_nothing_left_is_an_empty_list(title):
+    assert clean_tokens(title) == []
+
+
+@pytest.mark.parametrize("title", [None, 7, b"bytes", float("nan")])
+def test_no_text_is_refused(title):
+    with pytest.raises(TypeError, match="a title must be text"):
+        clean(title)
+
+
+def test_an_unknown_step_is_refused():
+    with pytest.raises(ValueError, match="no such step: stemming; the steps are lower_case"):
+        clean("x", skip=["stemming"])
+
+
+@given(st.text(max_size=80))
+def test_tokens_are_lower_case_letters_of_three_or_more(title):
+    tokens = clean_tokens(title)
+    assert all(len(token) >= 3 and not re.search(r"[0-9\s_<>!-/:-@]", token) for token in tokens)
+    assert " ".join(tokens) == clean(title)
+
+
+@given(st.lists(st.sampled_from(["mesa", "Ratona®", "100x200cm", "tv55", "<b>", "de", "ñandú,"]), max_size=8))
+def test_cleaning_twice_changes_nothing(words):
+    once = clean(" ".join(words))
+    assert clean(once) == once
+
+
+def test_stop_words_come_from_the_sample_in_quick_and_stop_full(monkeypatch, tmp_path):
+    monkeypatch.setenv("DATA_CACHE", str(tmp_path))
+    monkeypatch.delenv("DATA_MIRROR", raising=False)
+    assert {"para", "con", "más"} <= stopwords_es()
+    monkeypatch.setenv("PROFILE", "full")
+    with pytest.raises(SourceError, match=r"stopwords\.zip cannot be had"):
+        stopwords_es()
+
+
+def test_stop_words_are_the_lines_of_the_spanish_list(monkeypatch, tmp_path):
+    archive = tmp_path / "stopwords.zip"
+    with zipfile.ZipFile(archive, "w") as opened:
+        opened.writestr("stopwords/spanish", "de\nmás\n\nqué\n")
+        opened.writestr("stopwords/english", "the\n")
+    monkeypatch.setattr("helpers.data.cleaning.obtain_or_sample", lambda name: ({"stopwords": archive}[name], False))
+    assert stopwords_es() == {"de", "más", "qué"}
