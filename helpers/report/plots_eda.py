@@ -151,7 +151,7 @@ def similarity_map(similarity: np.ndarray, names: Sequence[str], *, label: str) 
     figure, axes = panels(width=9, height=0.2 * len(names) + 1)
     ax, top = axes[0, 0], np.nanmax(shown)
     image = ax.imshow(shown, cmap=plt.get_cmap("YlGnBu", 10), vmin=0, vmax=top, aspect="auto")
-    for row, column in zip(*np.nonzero(shown >= top / 2), strict=True):
+    for row, column in zip(*np.nonzero(shown >= top / 3), strict=True):
         value, color = shown[row, column], "white" if shown[row, column] > 0.6 * top else "black"
         ax.text(column, row, f"{value:.2f}"[1:], ha="center", va="center", fontsize=7, color=color)
     ticks = range(len(names))

@@ -3,7 +3,7 @@
 from dataclasses import asdict, replace
 
 from helpers.tasks import meli_config, meli_search, meli_studies, sms_config, sms_studies
-from helpers.tasks.studies import Spec, Study
+from helpers.tasks.studies import Study
 
 
 def _configuration(task):
