@@ -30,7 +30,7 @@ def test_step_table_counts_what_each_step_changes():
     assert table["changed"].tolist() == [2, 0, 1, 0, 0, 1, 1, 2]
     assert table.loc["lower_case", ["tokens", "distinct"]].tolist() == [5, 4]
     assert table.loc["split_alphanumerics", ["before", "after"]].tolist() == ["40cm", "40 cm"]
-    assert table.loc["drop_short", ["tokens", "distinct", "before"]].tolist() == [3, 2, "tv"]
+    assert table.loc["drop_short", ["tokens", "distinct", "before"]].tolist() == [3, 2, "cm"]
     assert table.loc["strip_tags", ["before", "after"]].tolist() == ["", ""]
 
 

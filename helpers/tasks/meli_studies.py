@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from helpers import settings
+from helpers.data.splits import stratified_split
 from helpers.model.metrics import multiclass_metrics
 from helpers.model.title_baselines import TITLE_PEERS
 from helpers.report.predictions import load_predictions, save_predictions
@@ -94,14 +95,17 @@ def run_size(spec: Spec, tracked: Tracked) -> dict[str, float]:
     parts = meli_data.partitions(frame, int(spec["split_seed"]))
     train = np.union1d(parts.train, parts.valid)
     whole, size = len(train), int(spec["size"])
-    train = meli.take_share(frame, train, size if size < whole else 1.0, seed=int(spec["split_seed"]))
+    if size < whole:
+        targets = frame["target"].to_numpy()[train]
+        train = train[stratified_split(targets, seed=int(spec["split_seed"]), test_size=size).test]
+    facts = {"train_titles": len(train)}
     if spec["model"] in TITLE_PEERS:
-        return peer(spec["model"], frame, train, parts.test)[0]
+        return peer(spec["model"], frame, train, parts.test)[0] | facts
     config = with_options(CONFIGS[spec["model"]])
     config = replace(config, epochs=ceil(config.epochs * sqrt(whole / len(train))))
     fitted, history = meli.fit_titles(config, frame, train, None, seed=1, on_epoch=tracked.epoch)
     scores = meli.scored(frame["target"].to_numpy()[parts.test], meli.predicted_classes(fitted, frame, parts.test))
-    return scores | meli.course(fitted, history)
+    return scores | meli.course(fitted, history) | facts
 
 
 def run_attempt(spec: Spec, tracked: Tracked) -> dict[str, float]:
