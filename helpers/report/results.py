@@ -39,6 +39,7 @@ SMS_MODELS = (
     ("GRU", "gru", "simple RNN"),
     ("LSTM", "lstm", "simple RNN"),
     ("best recurrent model", "best", "F1 0.975 and the best peer"),
+    ("five of them, mean probability", "ensemble", "the best peer"),
     ("word TF-IDF, linear SVM", "peer.word_svm", "(peer)"),
     ("character TF-IDF, linear SVM", "peer.char_svm", "(peer)"),
 )
