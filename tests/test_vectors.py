@@ -223,7 +223,7 @@ def test_glove_is_cut_to_the_words_of_the_corpus(cache, monkeypatch, tmp_path):
     (tmp_path / "SICK_train.txt").write_text(
         "pair_ID\tsentence_A\tsentence_B\trelatedness_score\tentailment_judgment\n1\tThe Dog\tRuns.\t3\tNEUTRAL\n"
     )
-    monkeypatch.setattr(excerpts, "load_sick", lambda: corpora.load_sick(tmp_path))
+    monkeypatch.setattr(excerpts, "load_sick", lambda: corpora.load_sick(tmp_path / "SICK_train.txt"))
     [path] = excerpts.cut("glove-840b-sick")
     rows = gzip.decompress(path.read_bytes()).splitlines()
     assert [row.split()[0] for row in rows] == [b"the", b"dog", b"Dog", b"Runs", b"."]
