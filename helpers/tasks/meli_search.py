@@ -10,7 +10,7 @@ from helpers import settings
 from helpers.report.tracking import Tracked
 from helpers.tasks import meli, meli_data
 from helpers.tasks.meli_config import BASELINE, Config
-from helpers.tasks.meli_studies import CODE, data_hash, quick
+from helpers.tasks.meli_studies import CODE, data_hash, quick, with_options
 from helpers.tasks.studies import Spec, Study, hash_of
 
 SHARE = 0.1  # of the training titles
@@ -63,8 +63,7 @@ NAMED = {name: config for group in FACTORS.values() for name, config in group.it
 
 def run_trial(spec: Spec, tracked: Tracked) -> dict[str, float]:
     """Train on a part of split 0's training side, watch its validation side; the test side stays unseen."""
-    config, options = NAMED[spec["name"]], quick()
-    config = replace(config, **{name: value for name, value in options.items() if name == "epochs"})
+    config, options = with_options(NAMED[spec["name"]]), quick()
     frame = meli_data.titles(options.get("rows"))
     parts = meli_data.partitions(frame, settings.SEED)
     reader, vectors = meli.word_reader(config, settings.SEED, options.get("rows"))

@@ -102,12 +102,11 @@ def run_study(study: Study, *, limit: int | None = None, verbose: bool = True) -
     parent = {"study": study.name, "kind": "parent"}
     with tracking.run(study.name, study.name, params={"rows": len(missing[:limit])}, tags=parent):
         for number, spec in enumerate(missing[:limit], start=1):
-            start = time.perf_counter()
             metrics = _run_row(study, spec, stamp)
-            done = _current_rows(study, stamp)
-            table = _write_table(study.name, specs, done)
-            say(f"{number}/{len(missing)} {_label(spec)}: {_summary(metrics)} ({time.perf_counter() - start:.0f} s)")
-    return table
+            done[row_key(spec)] = stamp | {"key": row_key(spec)} | dict(sorted(metrics.items()))
+            _write_table(study.name, specs, done)
+            say(f"{number}/{len(missing)} {_label(spec)}: {_summary(metrics)} ({metrics['seconds']:.0f} s)")
+    return _write_table(study.name, specs, _current_rows(study, stamp))
 
 
 def _run_row(study: Study, spec: Spec, stamp: dict[str, str]) -> dict[str, float]:
@@ -117,7 +116,8 @@ def _run_row(study: Study, spec: Spec, stamp: dict[str, str]) -> dict[str, float
     params = spec | study.describe(spec)
     with tracking.run(study.name, _label(spec), params=params, tags=tags, nested=True) as tracked:
         metrics = study.run(spec, tracked)
-        tracked.metrics(metrics | {"seconds": time.perf_counter() - start})
+        metrics |= {"seconds": time.perf_counter() - start}
+        tracked.metrics(metrics)
     return metrics
 
 
