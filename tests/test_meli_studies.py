@@ -55,10 +55,11 @@ def test_out_of_fold_every_title_is_foretold_by_a_model_that_never_saw_it(fitted
         fitted_on.clear()
         meli_studies.run_fold({"model": "char_sgd", "fold": fold}, tracked)
         assert not set(fitted_on) & set(frame["title"].iloc[test])
-    predicted = meli_studies.out_of_fold("char_sgd")
+    everyone, predicted = meli_studies.out_of_fold("char_sgd")
     rows, kept = load_predictions("meli-oof", "char_sgd-fold-3")
-    assert len(predicted) == len(frame)
+    assert everyone.tolist() == list(range(len(frame)))
     assert np.array_equal(predicted[rows], kept)
+    assert meli_studies.out_of_fold("char_sgd", [3])[0].tolist() == sorted(rows)
 
 
 def test_a_network_row_is_the_training_it_names(tracked):

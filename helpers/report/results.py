@@ -10,44 +10,16 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
-from typing import NamedTuple
 
 import pandas as pd
 
 from helpers import settings
+from helpers.report.readme_rows import ROWS, Row
 
 SCHEMA = 1
 DOCUMENTED = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 METRIC_NAME = re.compile(r"[a-z][a-z0-9_]*(\.[a-z0-9_]+){2,}")  # corpus.model.metric[.mean|.std|.low|.high]
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
-
-
-class Row(NamedTuple):
-    """One row of README's table; `name` is looked up with .mean and .std, else as it stands."""
-
-    task: str
-    model: str
-    metric: str
-    name: str
-    decimals: int
-    to_beat: str
-
-
-SMS = "[04 · SMS spam](notebooks/04_sms_rnn_vs_lstm.ipynb)"
-SMS_MODELS = (
-    ("simple RNN", "rnn", "the peers below"),
-    ("GRU", "gru", "simple RNN"),
-    ("LSTM", "lstm", "simple RNN"),
-    ("best recurrent model", "best", "F1 0.975 and the best peer"),
-    ("five of them, mean probability", "ensemble", "the best peer"),
-    ("word TF-IDF, linear SVM", "peer.word_svm", "(peer)"),
-    ("character TF-IDF, linear SVM", "peer.char_svm", "(peer)"),
-)
-ROWS = tuple(
-    Row(SMS, label, metric, f"sms.{model}.{key}", 4, to_beat)
-    for metric, key in (("spam F1", "f1"), ("accuracy", "accuracy"))
-    for label, model, to_beat in SMS_MODELS
-)
 
 
 def write_text(path: Path, text: str) -> Path:

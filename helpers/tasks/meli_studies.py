@@ -1,7 +1,10 @@
 """The studies of notebook 03 on all titles: models and peers, out of fold, learning curve, attempts."""
 
+import os
 import time
+from collections.abc import Iterable
 from dataclasses import asdict, replace
+from functools import cache
 from math import ceil, sqrt
 
 import numpy as np
@@ -19,7 +22,7 @@ from helpers.tasks.studies import Spec, Study, hash_of
 
 SEEDS = range(meli_data.FIRST_SPLIT_SEED, meli_data.FIRST_SPLIT_SEED + 3)
 BEST_PEER = "char_sgd"
-SIZES = (5_000, 10_000, 20_000, 35_000)
+SIZES = (5_000, 10_000, 20_000, 35_000)  # below all of them
 CODE = tuple(
     settings.ROOT / "helpers" / f"{name}.py"
     for name in (
@@ -32,7 +35,7 @@ CODE = tuple(
 
 def quick() -> dict[str, int]:
     """Options of meli.train in profile quick: few titles, few epochs; none in full."""
-    return settings.pick(quick={"rows": 4_000, "epochs": 2}, full={})
+    return settings.pick(quick={"rows": 1_000, "epochs": 2}, full={})
 
 
 def run_split(spec: Spec, tracked: Tracked) -> dict[str, float]:
@@ -82,15 +85,16 @@ def run_fold(spec: Spec, tracked: Tracked) -> dict[str, float]:
     return metrics
 
 
-def out_of_fold(model: str, count: int = meli_data.FOLDS) -> np.ndarray:
-    """(n,) the class foretold for every row of the corpus by the model that never saw its fold."""
-    parts = [load_predictions("meli-oof", f"{model}-fold-{fold}") for fold in range(count)]
+def out_of_fold(model: str, folds: Iterable[int] = range(meli_data.FOLDS)) -> tuple[np.ndarray, np.ndarray]:
+    """(rows, predicted): the class foretold for every row of these folds by the model that never saw its fold."""
+    parts = [load_predictions("meli-oof", f"{model}-fold-{fold}") for fold in folds]
     rows, predicted = (np.concatenate(side) for side in zip(*parts, strict=True))
-    return predicted[rows.argsort()]
+    order = rows.argsort()
+    return rows[order], predicted[order]
 
 
 def run_size(spec: Spec, tracked: Tracked) -> dict[str, float]:
-    """Train on so many titles; fewer titles get more epochs, with the square root."""
+    """Train on so many titles; fewer titles get more epochs, with the square root. All of them: see meli-models."""
     frame = meli_data.titles(quick().get("rows"))
     parts = meli_data.partitions(frame, int(spec["split_seed"]))
     train = np.union1d(parts.train, parts.valid)
@@ -133,6 +137,12 @@ def with_options(config: Config) -> Config:
 
 def data_hash() -> str:
     """First digits of the SHA-256 of what the titles come from."""
+    return _data_hash(os.environ.get("DATA_MIRROR"), os.environ.get("DATA_CACHE"))
+
+
+@cache
+def _data_hash(*source: str | None) -> str:
+    """Read once for each place that titles come from: every study asks for it."""
     return meli_data.titles().attrs["sha256"][:12]
 
 
@@ -144,9 +154,11 @@ def config_hash(model: str) -> str:
 def _specs(models: list[str], **rows) -> list[Spec]:
     (name, values), *fixed = rows.items()
     values = settings.pick(full=list(values), quick=list(values)[:2])
+    models = settings.pick(full=models, quick=[m for m in models if m in IN_QUICK])
     return [{"model": m, "config": config_hash(m), **dict(fixed), name: value} for m in models for value in values]
 
 
+IN_QUICK = ("best", "mlp", "seed_final", "no_skip", BEST_PEER)
 TRIED = ["best", *ATTEMPTS]
 PEERS = list(TITLE_PEERS)
 NETWORKS = ["best", "baseline", "mlp", "seed_final", "seed_longer", "averaged"]
@@ -155,7 +167,7 @@ STUDIES = (
     Study("meli-oof", lambda: _specs(["best", BEST_PEER], fold=range(meli_data.FOLDS)), run_fold, data_hash, CODE),
     Study(
         "meli-learning",
-        lambda: _specs(["best", BEST_PEER], size=(*SIZES, 60_000), split_seed=1),
+        lambda: _specs(["best", BEST_PEER], size=settings.pick(full=SIZES, quick=(200, 500)), split_seed=1),
         run_size, data_hash, CODE,
     ),
     Study("meli-attempts", lambda: _specs([*TRIED, BEST_PEER], split_seed=[0]), run_attempt, data_hash, CODE),
