@@ -37,6 +37,10 @@ notebooks: setup ## execute all notebooks (PROFILE=quick) into build/notebooks, 
 	@mkdir -p $(BUILD)
 	@$(QUICK) $(RUN) -m helpers notebooks execute --profile quick --out "$(OUT)"
 
+.PHONY: site
+site: setup ## the notebooks as they are committed, with an index, in build/site
+	@$(RUN) -m helpers site
+
 .PHONY: test
 test: setup ## unit tests, then every notebook (PROFILE=quick); the working tree stays as it is
 	@mkdir -p $(BUILD)

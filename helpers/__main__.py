@@ -1,4 +1,4 @@
-"""One command line over all of it: python -m helpers data|study|train|predict|notebooks|readme."""
+"""One command line over all of it: python -m helpers data|study|train|predict|notebooks|site|readme."""
 
 import argparse
 import os

@@ -1,4 +1,4 @@
-"""python -m helpers notebooks, readme: execute, check and render what is committed, and README's table."""
+"""python -m helpers notebooks, site, readme: execute, check and render what is committed, and README's table."""
 
 import argparse
 import os
@@ -10,7 +10,7 @@ from helpers.data.sources import SourceError
 
 
 def add_commands(commands) -> None:
-    """Add `notebooks` and `readme` to the command line."""
+    """Add `notebooks`, `site` and `readme` to the command line."""
     parser = commands.add_parser("notebooks", help="execute, check or render the notebooks")
     actions = parser.add_subparsers(metavar="ACTION", required=True)
     execute = actions.add_parser("execute", help="from top to bottom; in place only with profile full and real data")
@@ -24,6 +24,9 @@ def add_commands(commands) -> None:
     render.set_defaults(run=render_notebooks)
     for action in (execute, check, render):
         action.add_argument("paths", nargs="*", type=Path, metavar="PATH", help="default: all in notebooks/")
+    site = commands.add_parser("site", help="a page per notebook, as committed, and an index: build/site")
+    site.add_argument("--out", type=Path, metavar="FOLDER", default=settings.ROOT / "build" / "site")
+    site.set_defaults(run=make_site)
     readme = commands.add_parser("readme", help="rewrite README's results table from results/")
     readme.set_defaults(run=rewrite_readme)
 
@@ -41,6 +44,14 @@ def render_notebooks(options: argparse.Namespace) -> None:
 
     for page in notebooks.render(_chosen(options), options.out):
         print(page)
+
+
+def make_site(options: argparse.Namespace) -> None:
+    """Build the site and print where it begins."""
+    from helpers.report.notebook_rules import committed_notebooks
+    from helpers.report.site import build_site
+
+    print(build_site(committed_notebooks(), options.out)[0])
 
 
 def check_notebooks(options: argparse.Namespace) -> int:

@@ -1,0 +1,216 @@
+"""The site: a page per notebook, as committed, and an index; nothing on it asks the network for anything."""
+
+import html
+import re
+from collections.abc import Iterable
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+from typing import NamedTuple
+
+import nbformat
+from latex2mathml.converter import convert
+from nbconvert import HTMLExporter
+from nbconvert.filters import markdown2html
+from nbformat import NotebookNode
+from pygments.formatters import HtmlFormatter
+
+from helpers import settings
+from helpers.report.notebook_text import FENCE, headings
+from helpers.report.results import readme_table, write_text
+
+TITLE = "Redes recurrentes para texto, en siete cuadernos"
+LICENCES = "Licences of the data"  # README's heading
+TELLING = "portada"  # tag of the code cell whose figure stands for the notebook on the index
+NO_DESCRIPTION = "No description has been provided for this image"  # what nbconvert writes
+CODE_SPAN = re.compile(r"(`+).+?\1", re.DOTALL)
+# as in pandoc: no space inside the dollars, no digit after them; an amount of money is not a formula
+FORMULA = re.compile(r"\$\$(?P<block>.+?)\$\$|(?<![\\$\w])\$(?=\S)(?P<inline>[^$\n]+?)(?<=\S)\$(?![\d\w])", re.DOTALL)
+TABLE = re.compile(r"<table\b.*?</table>", re.DOTALL)
+REPRODUCE = """## Cómo se reproduce
+
+Con Python 3.11 y GNU make, en una copia del repositorio:
+
+```bash
+make notebooks     # los cuadernos en miniatura, en build/notebooks
+make test          # las pruebas, y otra vez los cuadernos en miniatura
+make deliverable   # todo con datos reales, en su lugar
+```
+
+Los datos se descargan de sus direcciones oficiales y se verifican antes de usarlos; ninguno está en el repositorio.
+"""
+
+
+class Page(NamedTuple):
+    """A rendered notebook and what the index says of it."""
+
+    name: str  # of the file, without extension
+    title: str
+    body: str
+    question: str
+    lesson: str
+    figure: str  # a data address, or empty
+
+
+def build_site(paths: Iterable[Path], out_dir: Path, *, results_dir: Path | None = None) -> list[Path]:
+    """Write index.html and <notebook>.html for every notebook, as it stands.
+
+    Returns:
+        The pages, the index first.
+
+    Raises:
+        ValueError: no notebooks, one without a title, a formula that cannot be read.
+    """
+    pages = [read_page(Path(path)) for path in sorted(paths)]
+    if not pages:
+        raise ValueError("no notebooks: there is no site to build")
+    written = [_write(out_dir, "index", TITLE, _index(pages, results_dir), pages)]
+    for number, page in enumerate(pages):
+        body = _contents(page) + page.body + _turn(pages, number)
+        written.append(_write(out_dir, page.name, page.title, body, pages))
+    return written
+
+
+def read_page(path: Path) -> Page:
+    """Render one notebook; formulas become MathML."""
+    notebook = nbformat.read(path, as_version=4)
+    titles = [text for _, level, text in headings(notebook) if level == 1]
+    if not titles:
+        raise ValueError(f"{path.name}: no title (a heading of level 1 in its first cell)")
+    question = _paragraph(notebook, "**La pregunta.**")
+    lesson = _first_point(notebook, "Qué aprendimos")
+    figure = _telling_figure(notebook)
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            cell.source = with_mathml(cell.source)
+    body, _ = HTMLExporter(template_name="basic", embed_images=True).from_notebook_node(notebook)
+    body = body.replace(NO_DESCRIPTION, "Figura; la describe el texto que la acompaña")
+    return Page(path.stem, titles[0], scrolling_tables(body), question, lesson, figure)
+
+
+def with_mathml(source: str) -> str:
+    """Markdown with its formulas as MathML, code spans and fenced code left alone.
+
+    Raises:
+        ValueError: a formula that cannot be read.
+    """
+    kept: list[str] = []
+
+    def keep(text: str) -> str:
+        kept.append(text)
+        return f"\0{len(kept) - 1}\0"
+
+    def code(match: re.Match) -> str:
+        return keep(match[0])
+
+    def formula(match: re.Match) -> str:
+        text, display = (match["block"], "block") if match["block"] else (match["inline"], "inline")
+        try:
+            return keep(convert(text.strip(), display=display))
+        except Exception as error:
+            raise ValueError(f"formula {text!r}: {error}") from error
+
+    clean = source.replace("\0", "\ufffd")  # as CommonMark wants it
+    hidden = FORMULA.sub(formula, CODE_SPAN.sub(code, FENCE.sub(code, clean)))
+    while "\0" in hidden:
+        hidden = re.sub("\0(\\d+)\0", lambda match: kept[int(match[1])], hidden)
+    return hidden
+
+
+def scrolling_tables(body: str) -> str:
+    """Wide tables scroll within the page, which does not."""
+    return TABLE.sub(lambda match: f'<div class="scroll">{match[0]}</div>', body)
+
+
+def _paragraph(notebook: NotebookNode, start: str) -> str:
+    """The first Markdown paragraph with that beginning, as HTML."""
+    for cell in notebook.cells:
+        for paragraph in cell.source.split("\n\n") if cell.cell_type == "markdown" else ():
+            if paragraph.startswith(start):
+                return _html(paragraph)
+    return ""
+
+
+def _first_point(notebook: NotebookNode, heading: str) -> str:
+    """The first point of the list under a heading of level 2, as HTML."""
+    for cell in notebook.cells:
+        found = re.search(rf"^## {heading}\n+- (.+)$", cell.source, re.MULTILINE)
+        if cell.cell_type == "markdown" and found:
+            return _html(found[1])
+    return ""
+
+
+def _telling_figure(notebook: NotebookNode) -> str:
+    """The figure of the cell that is tagged for it, else the largest one, as a data address."""
+    figures = [
+        (TELLING in cell.metadata.get("tags", []), len(output.data["image/png"]), output.data["image/png"])
+        for cell in notebook.cells
+        if cell.cell_type == "code"
+        for output in cell.outputs
+        if "image/png" in output.get("data", {})
+    ]
+    return f"data:image/png;base64,{max(figures)[2].strip()}" if figures else ""
+
+
+def _html(markdown: str) -> str:
+    return scrolling_tables(markdown2html(with_mathml(markdown)))
+
+
+def _index(pages: list[Page], results_dir: Path | None) -> str:
+    table = readme_table(results_dir)
+    for page in pages:
+        table = table.replace(f"notebooks/{page.name}.ipynb", f"{page.name}.html")
+    parts = [f"<h1>{TITLE}</h1>", *map(_card, pages), "<h2>Resultados</h2>", _html(table)]
+    parts += [
+        '<p class="note">Media ± desviación típica sobre las semillas que nombra cada cuaderno.</p>',
+        _html(REPRODUCE),
+        _html(_licences()),
+    ]
+    return "\n".join(parts)
+
+
+def _card(page: Page) -> str:
+    picture = f'<img src="{page.figure}" alt="Una figura de {html.escape(page.title)}">' if page.figure else ""
+    heading = f'<h2><a href="{page.name}.html">{html.escape(page.title)}</a></h2>'
+    return f'<section class="card">{heading}{page.question}{page.lesson}{picture}</section>'
+
+
+def _licences(readme: Path | None = None) -> str:
+    """README's table of the licences, as the publishers state them."""
+    text = (readme or settings.ROOT / "README.md").read_text(encoding="utf8")
+    section = re.search(rf"^## {LICENCES}\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
+    if section is None or not (rows := re.findall(r"^\| (?!Data |-).*\|$", section[1], re.MULTILINE)):
+        raise ValueError(f"README.md: no table under the heading {LICENCES!r}")
+    return "\n".join(["## Licencias de los datos", "", "| Datos | Licencia |", "|---|---|", *rows])
+
+
+def _contents(page: Page) -> str:
+    """Links to the sections of a page."""
+    found = re.findall(r'<h([23]) id="([^"]+)">(.*?)<a class="anchor-link"', page.body, re.DOTALL)
+    links = "".join(f'<li><a href="#{anchor}">{text}</a></li>' for _, anchor, text in found)
+    return f'<details class="contents"><summary>Contenido</summary><ul>{links}</ul></details>' if links else ""
+
+
+def _turn(pages: list[Page], number: int) -> str:
+    """Links to the notebook before and the one after."""
+    before = pages[number - 1] if number else None
+    after = pages[number + 1] if number + 1 < len(pages) else None
+    left = f'<a href="{before.name}.html">← {html.escape(before.title)}</a>' if before else "<span></span>"
+    right = f'<a href="{after.name}.html">{html.escape(after.title)} →</a>' if after else "<span></span>"
+    return f'<nav class="turn" aria-label="Anterior y siguiente">{left}{right}</nav>'
+
+
+def _write(out_dir: Path, name: str, title: str, body: str, pages: list[Page]) -> Path:
+    folder = files("helpers.report") / "pages"
+    style = (folder / "style.css").read_text(encoding="utf8")
+    style += HtmlFormatter(style="default").get_style_defs(".highlight")
+    links = [("index", "Inicio"), *((page.name, page.title.partition(":")[0]) for page in pages)]
+    navigation = "\n".join(
+        f'<li><a href="{target}.html"{" aria-current=page" if target == name else ""}>{html.escape(label)}</a></li>'
+        for target, label in links
+    )
+    page = Template((folder / "page.html").read_text(encoding="utf8")).substitute(
+        title=html.escape(title), style=style, kind="index" if name == "index" else "notebook", navigation=navigation,
+        body=body,
+    )  # fmt: skip
+    return write_text(Path(out_dir) / f"{name}.html", page)
