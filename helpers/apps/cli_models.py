@@ -8,14 +8,14 @@ import torch
 
 from helpers import settings
 
-TASKS = ("sms", "meli")
+TASKS = ("sms", "meli", "sick")
 SHOWN = 5  # categories shown per title
 
 
 def add_commands(commands) -> None:
     """Add `study`, `train` and `predict` to the command line."""
     _add_study(commands.add_parser("study", help="run the missing rows of a table that needs many trainings"))
-    _add_train(commands.add_parser("train", help="train a configuration and score it on split seeds of your choice"))
+    _add_train(commands.add_parser("train", help="train a configuration and score it"))
     _add_predict(commands.add_parser("predict", help="ask a saved model"))
 
 
@@ -32,9 +32,10 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     seed = {"type": _whole_number, "metavar": "N"}
     parser.add_argument("task", choices=TASKS)
     parser.add_argument("--config", default="best", metavar="NAME", help="a name in the task's CONFIGS (%(default)s)")
-    parser.add_argument("--split-seed", **seed, nargs="+", default=[settings.SEED], help="default: 0, for development")
-    parser.add_argument("--model-seed", **seed, help="initial weights, batches, dropout; default: the split seed")
+    parser.add_argument("--split-seed", **seed, nargs="+", help="of sms and meli; default: 0, for development")
+    parser.add_argument("--model-seed", **seed, help="initial weights, batches, dropout; default: the split seed, or 0")
     parser.add_argument("--grouped", action="store_true", help="keep near-duplicates on one side of the split")
+    parser.add_argument("--evaluate-on", metavar="PART", help="of sick: test (default), trial, or a fold, cv0 to cv4")
     parser.add_argument("--save", type=Path, metavar="FOLDER", help="for the model; several seeds: FOLDER/split-N")
     parser.set_defaults(run=train)
 
@@ -71,40 +72,58 @@ def run_one_study(options: argparse.Namespace) -> None:
 
 
 def train(options: argparse.Namespace) -> None:
-    """Train and score once per split seed, and print the metrics as a table."""
+    """Train and score once per split seed (SICK has its own partitions: once), and print the metrics as a table."""
     torch.set_num_threads(settings.threads())
-    task, corpus, extra = _task(options.task, options.grouped)
+    task, corpus, runs = _task(options)
     origin = "SYNTHETIC SAMPLE: the numbers are no result" if corpus.attrs["sample"] else "real data"
-    print(f"{options.task}: {len(corpus):,} texts, {origin}; configuration {options.config}", flush=True)
+    unit = "pairs" if options.task == "sick" else "texts"
+    print(f"{options.task}: {len(corpus):,} {unit}, {origin}; configuration {options.config}", flush=True)
     scores = {}
-    for seed in options.split_seed:
-        model_seed = seed if options.model_seed is None else options.model_seed
-        result = task.train(options.config, split_seed=seed, model_seed=model_seed, **extra)
+    for seed, seeds in runs.items():
+        result = task.train(options.config, **seeds)
         scores[seed] = result.metrics
         if options.save:
-            several = len(options.split_seed) > 1
-            print(
-                f"saved: {result.model.save(options.save / f'split-{seed}' if several else options.save)}", flush=True
-            )
-    print(metrics_table(scores))
+            folder = options.save / f"split-{seed}" if len(runs) > 1 else options.save
+            print(f"saved: {result.model.save(folder)}", flush=True)
+    print(metrics_table(scores, "model" if options.task == "sick" else "split"))
 
 
-def _task(name: str, grouped: bool) -> tuple:
-    """The module of a task, its corpus, and the options of train() that belong to it alone."""
-    if name == "sms":
+def _task(options: argparse.Namespace) -> tuple:
+    """The module of a task, its corpus, and the options of train() for every run, by the seed that heads its column."""
+    if options.grouped and options.task != "sms":
+        raise ValueError(f"--grouped belongs to sms; {options.task} has no such split")
+    if options.task == "sick":
+        return _sick(options)
+    if options.evaluate_on:
+        raise ValueError(f"--evaluate-on belongs to sick; {options.task} is split by --split-seed")
+    fixed = options.model_seed
+    runs = {
+        seed: {"split_seed": seed, "model_seed": seed if fixed is None else fixed}
+        for seed in options.split_seed or [settings.SEED]
+    }
+    if options.task == "sms":
         from helpers.tasks import sms
 
-        return sms, sms.messages(), {"split": "grouped" if grouped else "random"}
-    if grouped:
-        raise ValueError(f"--grouped belongs to sms; {name} has no such split")
+        split = "grouped" if options.grouped else "random"
+        return sms, sms.messages(), {seed: seeds | {"split": split} for seed, seeds in runs.items()}
     from helpers.tasks import meli, meli_data
 
-    return meli, meli_data.titles(), {}
+    return meli, meli_data.titles(), runs
 
 
-def metrics_table(scores: dict[int, dict[str, float]]) -> str:
-    """One line per metric, one column per split seed; for several seeds also mean and standard deviation."""
-    columns = {f"split {seed}": pd.Series(metrics, dtype=object) for seed, metrics in scores.items()}
+def _sick(options: argparse.Namespace) -> tuple:
+    from helpers.data.corpora import load_sick
+    from helpers.tasks import sick
+
+    if options.split_seed:
+        raise ValueError("--split-seed belongs to sms and meli; sick has partitions of its own: see --evaluate-on")
+    seed = settings.SEED if options.model_seed is None else options.model_seed
+    return sick, load_sick(), {seed: {"model_seed": seed, "evaluate_on": options.evaluate_on or "test"}}
+
+
+def metrics_table(scores: dict[int, dict[str, float]], kind: str = "split") -> str:
+    """One line per metric, one column per seed of that kind; for several seeds also mean and standard deviation."""
+    columns = {f"{kind} {seed}": pd.Series(metrics, dtype=object) for seed, metrics in scores.items()}
     names = dict.fromkeys(name for metrics in scores.values() for name in metrics)
     table = pd.DataFrame(columns, index=list(names))
     if len(scores) > 1:
@@ -114,9 +133,9 @@ def metrics_table(scores: dict[int, dict[str, float]]) -> str:
 
 
 def predict(options: argparse.Namespace) -> None:
-    """Ask a saved model: of a message its probability of spam, of a title its likeliest categories."""
+    """Ask a saved model: probability of spam, likeliest categories, or how related two sentences are."""
     torch.set_num_threads(settings.threads())
-    {"sms": _predict_sms, "meli": _predict_meli}[options.task](options.model, options.texts)
+    {"sms": _predict_sms, "meli": _predict_meli, "sick": _predict_sick}[options.task](options.model, options.texts)
 
 
 def _predict_sms(folder: Path, texts: list[str]) -> None:
@@ -137,3 +156,14 @@ def _predict_meli(folder: Path, texts: list[str]) -> None:
         print(text)
         for category, probability in best:
             print(f"  {probability:.4f}  {category}")
+
+
+def _predict_sick(folder: Path, texts: list[str]) -> None:
+    from helpers.tasks.sick_model import SimilarityModel
+
+    if len(texts) % 2:
+        raise ValueError(f"sick compares sentences two by two, and {len(texts)} are given: give an even number")
+    model, first, second = SimilarityModel.load(folder), texts[::2], texts[1::2]
+    told = zip(model.similarity(first, second), model.similar(first, second), first, second, strict=True)
+    for relatedness, similar, one, other in told:
+        print(f"{relatedness:.2f}  {'similar' if similar else 'not similar':<11}  {one} | {other}")

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.text import Annotation
+from matplotlib.text import Annotation, Text
 from matplotlib.transforms import Bbox
 
 from helpers.report.plots import COLORS, panels
@@ -64,8 +64,8 @@ def side_by_side(
 
 def annotated_map(
     picture: np.ndarray, labels: np.ndarray, names: Mapping[int, str], *, title: str,
-    links: Mapping[str, np.ndarray] | None = None, examples: Sequence[Example] = (), points: Mapping[int, str] | None = None,
-    size: tuple[float, float] = (13, 10.5),
+    links: Mapping[str, np.ndarray] | None = None, examples: Sequence[Example] = (),
+    points: Mapping[int, str] | None = None, size: tuple[float, float] = (12, 9.6),
 ) -> tuple[Figure, Axes]:  # fmt: skip
     """The large picture: clusters coloured and named where they lie, pairs as lines, examples numbered.
 
@@ -80,16 +80,16 @@ def annotated_map(
     for (name, pairs), (color, style) in zip((links or {}).items(), LINES, strict=False):
         lines = LineCollection(
             picture[np.asarray(pairs, dtype=int).reshape(-1, 2)], colors=color, linestyles=[style], linewidths=0.8,
-            alpha=0.55, label=name, rasterized=True, zorder=1,
+            alpha=0.6, label=name, rasterized=True, zorder=1,
         )  # fmt: skip
         ax.add_collection(lines)
-    scatter(ax, picture, labels, size=13)
+    scatter(ax, picture, labels, size=17, smooth=True)
     for example in examples:
         ax.plot(*picture[[example.first, example.second]].T, "o-", color="black", lw=1.6, ms=5, mfc="none", zorder=3)
     ax.set_title(title, fontsize=15, loc="left")
     ax.set_xlabel("\n".join(f"{i}. {e.text}" for i, e in enumerate(examples, 1)), loc="left", fontsize=9.5)
     if links:
-        ax.legend(loc="upper right", fontsize=10, frameon=True, framealpha=0.9)
+        ax.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=len(links), fontsize=10)  # above the points
     _write_labels(figure, ax, _wanted_labels(picture, labels, names, examples, points or {}))
     return figure, ax
 
@@ -113,16 +113,20 @@ def cluster_counts(curves: Mapping[str, Mapping[int, float]], chosen: int) -> tu
     return figure, ax
 
 
-def scatter(ax: Axes, picture: np.ndarray, labels: np.ndarray, *, size: float) -> None:
+def scatter(ax: Axes, picture: np.ndarray, labels: np.ndarray, *, size: float, smooth: bool = False) -> None:
     """The points, coloured by cluster and rasterised, on axes without ticks.
 
     Args:
         size: area of a point, in square points.
+        smooth: round dots; else small squares without soft edges, of which a PNG file needs a third of the bytes.
     """
-    shades = np.array([color_of(label) for label in labels])
-    ax.scatter(*picture.T, s=size, c=shades, linewidths=0, alpha=0.85, rasterized=True, zorder=2)
+    ax.scatter(
+        *picture.T, s=size, c=np.array([color_of(label) for label in labels]), marker="o" if smooth else "s",
+        antialiased=smooth, linewidths=0, rasterized=True, zorder=2,
+    )  # fmt: skip
     ax.set(xticks=[], yticks=[])
     ax.grid(visible=False)
+    ax.spines[:].set(visible=True, color="0.85")
 
 
 def color_of(label: int) -> tuple[float, float, float]:
@@ -145,20 +149,20 @@ class _Label(NamedTuple):
 
 def _wanted_labels(picture, labels, names, examples, points) -> list[_Label]:
     """Numbers of examples first: they must stand near their line; then the clusters, then single points."""
-    box = {"boxstyle": "round,pad=0.15", "linewidth": 0.7, "alpha": 0.9, "facecolor": "white"}
-    number = {"fontsize": 10, "fontweight": "bold", "bbox": box | {"edgecolor": "black"}}
-    wanted = [
-        _Label(str(i), picture[[e.first, e.second]].mean(0), number) for i, e in enumerate(examples, start=1)
-    ]
+    number = {"fontsize": 10, "fontweight": "bold", "bbox": _box("black")}
+    wanted = [_Label(str(i), picture[[e.first, e.second]].mean(0), number) for i, e in enumerate(examples, start=1)]
     for label, name in names.items():
         members = picture[labels == label]
         if len(members):
             middle = members[np.abs(members - np.median(members, axis=0)).sum(1).argmin()]
-            style = {"fontsize": 10.5, "fontweight": "bold", "bbox": box | {"edgecolor": color_of(label)}}
+            style = {"fontsize": 10.5, "fontweight": "bold", "bbox": _box(color_of(label))}
             wanted.append(_Label(f"{label + 1}: {name}", middle, style))
-    plain = {"fontsize": 7.5, "color": "0.15", "bbox": box | {"linewidth": 0, "alpha": 0.7, "pad": 0.05}}
-    plain["bbox"].pop("boxstyle")
+    plain = {"fontsize": 7.5, "color": "0.15", "bbox": _box("none")}
     return wanted + [_Label(text, picture[row], plain) for row, text in points.items()]
+
+
+def _box(edge) -> dict:
+    return {"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": edge, "linewidth": 0.8, "alpha": 0.85}
 
 
 def _write_labels(figure: Figure, ax: Axes, wanted: Sequence[_Label]) -> None:
@@ -172,18 +176,17 @@ def _write_labels(figure: Figure, ax: Axes, wanted: Sequence[_Label]) -> None:
             label.text, label.anchor, (0, 0), textcoords="offset points", ha="center", va="center", zorder=5,
             arrowprops={"arrowstyle": "-", "color": "0.3", "lw": 0.6, "shrinkA": 0, "shrinkB": 0}, **label.style,
         )  # fmt: skip
-        own = _extent(figure, written)
+        own = _extent(written)
         free = (s for s in _spiral(max(inside.width, inside.height)) if _fits(own.translated(*s), inside, taken))
         shift = next(free, (0.0, 0.0))
         written.set_position((shift[0] * scale, shift[1] * scale))
         taken.append(own.translated(*shift))
 
 
-def _extent(figure: Figure, text: Annotation) -> Bbox:
-    """Where a text and its box would be drawn, in pixels, without the line to its anchor."""
-    renderer = figure.canvas.get_renderer()
-    text.update_positions(renderer)
-    return Bbox.union([text.get_bbox_patch().get_window_extent(renderer)]).padded(1.5)
+def _extent(written: Annotation) -> Bbox:
+    """The place of a text and the box around it, in pixels, without the line to its anchor."""
+    written.get_window_extent()  # it moves the text to where it belongs
+    return Text.get_window_extent(written).padded(0.35 * written.get_fontsize())
 
 
 def _spiral(reach: float) -> Iterator[tuple[float, float]]:
@@ -194,5 +197,5 @@ def _spiral(reach: float) -> Iterator[tuple[float, float]]:
 
 
 def _fits(box: Bbox, inside: Bbox, taken: Sequence[Bbox]) -> bool:
-    within = inside.x0 <= box.x0 and box.x1 <= inside.x1 and inside.y0 <= box.y0 and box.y1 <= inside.y1
-    return within and not any(box.overlaps(other) for other in taken)
+    within = np.all(inside.min <= box.min) and np.all(box.max <= inside.max)
+    return bool(within) and not any(box.overlaps(other) for other in taken)

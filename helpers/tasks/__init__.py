@@ -2,7 +2,7 @@
 
 from dataclasses import asdict, replace
 
-from helpers.tasks import meli_config, meli_search, meli_studies, sms_config, sms_studies
+from helpers.tasks import meli_config, meli_search, meli_studies, sick_studies, sms_config, sms_studies
 from helpers.tasks.studies import Study
 
 
@@ -18,5 +18,6 @@ STUDIES: dict[str, Study] = {
         *(replace(study, describe=_configuration(sms_config)) for study in sms_studies.STUDIES),
         *(replace(study, describe=_configuration(meli_config)) for study in meli_studies.STUDIES),
         *meli_search.STUDIES,
+        *sick_studies.STUDIES,
     )
 }

@@ -1,0 +1,185 @@
+"""The studies of notebooks 05 and 06: configurations by cross-validation, the chosen ones on test, augmentation."""
+
+import os
+from collections.abc import Iterable
+from dataclasses import asdict, replace
+from functools import cache
+
+import numpy as np
+import pandas as pd
+
+from helpers import settings
+from helpers.data.augmentation import TECHNIQUES, augment
+from helpers.data.corpora import load_sick
+from helpers.data.sick_vectors import KINDS, UNKNOWN_WORDS, coverage, vector_table
+from helpers.model.relatedness import relatedness_metrics
+from helpers.report.predictions import load_predictions, save_predictions
+from helpers.report.tracking import Tracked
+from helpers.tasks import sick
+from helpers.tasks.sick_config import ABLATIONS, ATTEMPTS, BOTH, CONFIGS, FINALISTS, LOSSES, VARIANTS, Config
+from helpers.tasks.sick_data import sentences
+from helpers.tasks.studies import Spec, Study, hash_of
+
+SEEDS, FINAL_SEEDS = range(1, 4), range(1, 6)
+FEW_FOLDS, MORE_FOLDS = range(2), range(3)  # of five: trainings are dear, and all rows of a group share their folds
+REFERENCES = {"mean_cosine_glove": "glove-840b", "mean_cosine_googlenews": "googlenews"}  # without training
+AUGMENTATIONS = (*TECHNIQUES, "all")
+SCALE = 1000  # predictions are kept in thousandths of a point
+IN_QUICK = {
+    "sick-cv": ("pairwise", "triplet", "best"),
+    "sick-models": ("mean_cosine_glove", "averaged", *FINALISTS),
+}
+CODE = tuple(
+    settings.ROOT / "helpers" / f"{name}.py"
+    for name in (
+        *("data/text", "data/batching", "data/splits", "data/vectors", "data/corpora", "data/pairs"),
+        *("data/sentence_batches", "data/sick_vectors", "data/triplets", "model/networks", "model/training"),
+        *("model/siamese", "model/losses", "model/relatedness", "tasks/sick", "tasks/sick_model", "tasks/sick_data"),
+    )
+)
+AUGMENTATION_CODE = tuple(
+    settings.ROOT / "helpers" / "data" / f"{name}.py"
+    for name in ("augmentation", "wordnet", "sentence_edits", "transitivity", "new_pairs", "word_resources")
+)
+
+
+def quick() -> dict[str, int]:
+    """Options of sick.train in profile quick: few pairs, few epochs; none in full."""
+    return settings.pick(quick={"rows": 120, "epochs": 1}, full={})
+
+
+def run(spec: Spec, tracked: Tracked) -> dict[str, float]:
+    """Train a configuration (or take a reference without training) and score it where the row says.
+
+    Returns:
+        The metrics of sick.train, and mean and deviation of the similarities before calibration: where a loss draws all
+        sentences into one point they hardly differ.
+    """
+    model, where, options = str(spec["model"]), str(spec["evaluate_on"]), quick()
+    if model in REFERENCES:
+        metrics, test = sick.mean_cosine(REFERENCES[model], evaluate_on=where, rows=options.get("rows"))
+    else:
+        new = {"augment": augment} if "technique" in spec else {}
+        seed = int(spec["model_seed"])
+        result = sick.train(
+            configuration(spec), model_seed=seed, evaluate_on=where, on_epoch=tracked.epoch, **new, **options
+        )
+        metrics, test = result.metrics, result.test
+        if model in FINALISTS and where == "test" and not new:
+            said = (SCALE * test["prediction"]).round()
+            save_predictions("sick-models", f"{model}-{seed}", test["pair_id"], said)
+    return metrics | {"similarity_mean": test["similarity"].mean(), "similarity_std": test["similarity"].std()}
+
+
+def predictions(model: str) -> pd.DataFrame:
+    """What the trainings of a finalist said of the test pairs, 1 to 5, to a thousandth.
+
+    Returns:
+        Indexed by pair_id, a column per model seed.
+
+    Raises:
+        FileNotFoundError: a row of sick-models was never made; says how.
+    """
+    columns = {}
+    for seed in _few(FINAL_SEEDS):
+        pairs, said = load_predictions("sick-models", f"{model}-{seed}")
+        columns[seed] = pd.Series(said / SCALE, index=pairs)
+    return pd.DataFrame(columns)
+
+
+def configuration(spec: Spec) -> Config:
+    """The configuration that a row trains, with the technique of augmentation that it names."""
+    config = (CONFIGS | ATTEMPTS)[str(spec["model"])]
+    return replace(config, augment=str(spec["technique"])) if "technique" in spec else config
+
+
+def _row(model: str, where: str, seed: int, **rest) -> Spec:
+    """`config` changes when the configuration behind a row does; a reference has none beyond its code."""
+    spec = {"model": model, "evaluate_on": where, "model_seed": seed, **rest}
+    known = "reference" if model in REFERENCES else hash_of(asdict(configuration(spec)))[:8]
+    return {"model": model, "config": known} | spec
+
+
+def _few(values: Iterable) -> list:
+    """The first one alone in profile quick."""
+    return settings.pick(full=list(values), quick=list(values)[:1])
+
+
+def _shown(study: str, models: Iterable[str]) -> list[str]:
+    return settings.pick(full=list(models), quick=[model for model in models if model in IN_QUICK[study]])
+
+
+def cross_validated() -> list[Spec]:
+    """Development, on folds of train and trial: losses and their ablations; the best one and one step away from it."""
+    groups = (([*LOSSES, *ABLATIONS], FEW_FOLDS), (["best", "best_alone", *ATTEMPTS], MORE_FOLDS))
+    return [
+        _row(model, f"cv{fold}", 1)
+        for models, folds in groups
+        for model in _shown("sick-cv", models)
+        for fold in _few(folds)
+    ]
+
+
+def chosen() -> list[Spec]:
+    """On test: three model seeds for every row, five for the finalists; references need none."""
+    others = [name for name in (*LOSSES, *VARIANTS) if name not in FINALISTS]
+    groups = ((REFERENCES, (0,)), (others, SEEDS), (FINALISTS, FINAL_SEEDS))
+    return [
+        _row(model, "test", seed)
+        for models, seeds in groups
+        for model in _shown("sick-models", models)
+        for seed in _few(seeds)
+    ]
+
+
+def augmented() -> list[Spec]:
+    """On test: every technique and all of them, with the seeds of the finalists; the arm without is in sick-models."""
+    return [_row("best", "test", seed, technique=name) for name in _few(AUGMENTATIONS) for seed in _few(FINAL_SEEDS)]
+
+
+def lookups(frame: pd.DataFrame, kinds: Iterable[str] = (*KINDS, BOTH)) -> pd.DataFrame:
+    """What the choice of vectors, of spelling and of what a word without a vector gets is worth without training.
+
+    Args:
+        frame: SICK pairs that judge: any but those of the test.
+        kinds: of vectors, as in Config.
+
+    Returns:
+        One row per vectors, case and unknown: types_known and tokens_known (shares), and pearson of the cosine of the
+        two mean vectors with the relatedness.
+    """
+    both = sentences(frame)
+    texts = [*both[0], *both[1]]
+    rows = []
+    for vectors in kinds:
+        for case, unknown in [("exact", "zero"), ("lower", "zero"), *(("fallback", kind) for kind in UNKNOWN_WORDS)]:
+            table = vector_table(vectors, texts, case=case, unknown=unknown, seed=settings.SEED)
+            known = {name: share for name, share in coverage(table, texts).items() if name.endswith("_known")}
+            first, second = (table.mean_vectors(side) for side in both)
+            sizes = np.linalg.norm(first, axis=1) * np.linalg.norm(second, axis=1)
+            cosine = (first * second).sum(1) / np.maximum(sizes, 1e-12)
+            pearson = relatedness_metrics(frame["relatedness"], cosine)["pearson"]
+            rows.append({"vectors": vectors, "case": case, "unknown": unknown} | known | {"pearson": pearson})
+    return pd.DataFrame(rows)
+
+
+def data_hash() -> str:
+    """First digits of the SHA-256 over the SICK files."""
+    return _data_hash(os.environ.get("DATA_MIRROR"), os.environ.get("DATA_CACHE"))
+
+
+@cache
+def _data_hash(*source: str | None) -> str:
+    """Read once for each place that the pairs come from: every study asks for it."""
+    return load_sick().attrs["sha256"][:12]
+
+
+def _describe(spec: Spec) -> dict:
+    return {} if spec["model"] in REFERENCES else asdict(configuration(spec))
+
+
+STUDIES = (
+    Study("sick-cv", cross_validated, run, data_hash, CODE, _describe),
+    Study("sick-models", chosen, run, data_hash, CODE, _describe),
+    Study("sick-augment", augmented, run, data_hash, (*CODE, *AUGMENTATION_CODE), _describe),
+)
