@@ -1,7 +1,9 @@
+from io import BytesIO
 from itertools import combinations
 
 import matplotlib.pyplot as plt
 import numpy as np
+import PIL.Image
 import pytest
 from matplotlib.text import Text
 
@@ -104,3 +106,17 @@ def test_cluster_counts_mark_the_chosen_number():
     assert ax.lines[-1].get_xdata() == [8, 8]
     assert [tick.get_text() for tick in ax.get_xticklabels()] == ["4", "8", "16"]
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["rasgos", "barajados", "elegido: 8"]
+
+
+def test_compact_is_the_same_picture_in_fewer_bytes_and_closes_the_figure():
+    figure, _ = plots_tsne.annotated_map(picture(600), labels(600), NAMES, title="Mapa", size=(5, 4))
+    whole = BytesIO()
+    figure.savefig(whole, format="png", bbox_inches="tight")
+    small = plots_tsne.compact(figure).data
+    assert len(small) < 0.6 * len(whole.getvalue())
+    assert plt.get_fignums() == []
+    before, after = (PIL.Image.open(BytesIO(part)) for part in (whole.getvalue(), small))
+    assert after.size == before.size
+    assert round(after.info["dpi"][0]) == 100
+    gaps = np.abs(np.asarray(before.convert("RGB"), float) - np.asarray(after.convert("RGB"), float))
+    assert gaps.mean() < 1  # of 255

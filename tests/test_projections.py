@@ -43,11 +43,13 @@ def test_pca_holds_the_largest_variance(vectors):
     assert shares.sum() > 0.99
 
 
-def test_unit_rows_make_near_what_points_the_same_way():
-    features = np.array([[1.0, 0.0], [9.0, 0.1], [0.0, 1.0], [0.0, 0.0]])
-    unit = projections.unit_rows(features)
-    assert np.linalg.norm(unit, axis=1) == pytest.approx([1, 1, 1, 0])
-    assert projections.nearest(unit, 1)[0, 0] == 1
+def test_directions_make_near_what_lies_the_same_way_from_the_middle():
+    features = np.array([[9.0, 1.0], [5.0, 1.1], [-7.0, 0.0], [-7.0, -2.1]]) + np.array([100, 200])
+    ways = projections.directions(features)
+    assert np.linalg.norm(ways, axis=1) == pytest.approx([1, 1, 1, 1])
+    assert projections.nearest(ways, 1).ravel().tolist() == [1, 0, 3, 2]
+    assert projections.directions(features * 3 - 50) == pytest.approx(ways)
+    assert (projections.directions(np.ones((3, 2))) == 0).all()
 
 
 def test_shuffled_keeps_each_column_and_breaks_what_binds_them(vectors):

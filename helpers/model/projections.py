@@ -23,9 +23,14 @@ WORD = r"[^\W\d_]{2,}"
 Name = str | tuple[float, int]  # of a picture: what it is, or its perplexity and seed
 
 
-def unit_rows(features: np.ndarray) -> np.ndarray:
-    """Rows of length 1 (zero rows stay), so that Euclidean neighbours are those with the highest cosine."""
-    return features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
+def directions(features: np.ndarray) -> np.ndarray:
+    """Rows minus their mean, at length 1 (zero rows stay): Euclidean neighbours are then those with the highest cosine.
+
+    The mean goes because what all rows share tells none from another, but hides the rest: cosines of encoded sentences
+    are all near 1 with it (Mu & Viswanath, "All-but-the-Top", ICLR 2018, arXiv:1702.01417).
+    """
+    centred = features - features.mean(axis=0)
+    return centred / np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-12)
 
 
 def shuffled(features: np.ndarray, *, seed: int) -> np.ndarray:

@@ -5,15 +5,18 @@ axes of t-SNE have no unit and no direction that means anything, so they bear no
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from io import BytesIO
 from typing import NamedTuple
 
+import matplotlib.pyplot as plt
 import numpy as np
+import PIL.Image
+from IPython.display import Image
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.text import Annotation, Text
 from matplotlib.transforms import Bbox
 
 from helpers.report.plots import COLORS, panels
@@ -65,7 +68,7 @@ def side_by_side(
 def annotated_map(
     picture: np.ndarray, labels: np.ndarray, names: Mapping[int, str], *, title: str,
     links: Mapping[str, np.ndarray] | None = None, examples: Sequence[Example] = (),
-    points: Mapping[int, str] | None = None, size: tuple[float, float] = (12, 9.6),
+    points: Mapping[int, str] | None = None, size: tuple[float, float] = (13, 10.4),
 ) -> tuple[Figure, Axes]:  # fmt: skip
     """The large picture: clusters coloured and named where they lie, pairs as lines, examples numbered.
 
@@ -92,6 +95,16 @@ def annotated_map(
         ax.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=len(links), fontsize=10)  # above the points
     _write_labels(figure, ax, _wanted_labels(picture, labels, names, examples, points or {}))
     return figure, ax
+
+
+def compact(figure: Figure) -> Image:
+    """The figure as a PNG file of 256 colours, which needs a third of the bytes; closed, so that it is shown once."""
+    whole, small = BytesIO(), BytesIO()
+    figure.savefig(whole, format="png", bbox_inches="tight")
+    plt.close(figure)
+    colors = PIL.Image.open(whole).convert("RGB").quantize(256, kmeans=2)
+    colors.save(small, "PNG", optimize=True, dpi=(figure.dpi, figure.dpi))
+    return Image(small.getvalue())
 
 
 def cluster_counts(curves: Mapping[str, Mapping[int, float]], chosen: int) -> tuple[Figure, Axes]:
@@ -167,26 +180,19 @@ def _box(edge) -> dict:
 
 def _write_labels(figure: Figure, ax: Axes, wanted: Sequence[_Label]) -> None:
     """Each label at the free place nearest to its anchor, tied to it by a thin line; none on another, all inside."""
+    ax.set(xlim=ax.get_xlim(), ylim=ax.get_ylim())
     figure.draw_without_rendering()  # the layout is settled now: places in pixels hold
     figure.set_layout_engine("none")
     inside, taken = ax.get_window_extent().padded(-3), []
-    scale = 72 / figure.dpi
     for label in wanted:
-        written = ax.annotate(
-            label.text, label.anchor, (0, 0), textcoords="offset points", ha="center", va="center", zorder=5,
-            arrowprops={"arrowstyle": "-", "color": "0.3", "lw": 0.6, "shrinkA": 0, "shrinkB": 0}, **label.style,
-        )  # fmt: skip
-        own = _extent(written)
+        written = ax.text(*label.anchor, label.text, ha="center", va="center", zorder=5, **label.style)
+        own = written.get_window_extent().padded(0.35 * written.get_fontsize())  # with the box around it
         free = (s for s in _spiral(max(inside.width, inside.height)) if _fits(own.translated(*s), inside, taken))
         shift = next(free, (0.0, 0.0))
-        written.set_position((shift[0] * scale, shift[1] * scale))
+        place = ax.transData.inverted().transform(ax.transData.transform(label.anchor) + shift)
+        written.set_position(place)
+        ax.plot(*np.stack([label.anchor, place]).T, color="0.35", linewidth=0.6, zorder=4)
         taken.append(own.translated(*shift))
-
-
-def _extent(written: Annotation) -> Bbox:
-    """The place of a text and the box around it, in pixels, without the line to its anchor."""
-    written.get_window_extent()  # it moves the text to where it belongs
-    return Text.get_window_extent(written).padded(0.35 * written.get_fontsize())
 
 
 def _spiral(reach: float) -> Iterator[tuple[float, float]]:

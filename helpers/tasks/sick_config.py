@@ -115,13 +115,13 @@ FINALISTS = ("best", "best_alone", RANKING)
 ATTEMPTS = {  # what was tried on the way to BEST, one step away from it each
     "no_entailment": replace(BEST, entailment_weight=0.0),
     "only_glove": replace(BEST, vectors="glove-840b"),
+    "lower_case": replace(BEST, case="lower"),
     "last_state": replace(BEST, pooling="last"),
     "mean_pooling": replace(BEST, pooling="mean"),
     "hidden_200": replace(BEST, hidden_size=200),
     "two_layers": replace(BEST, num_layers=2),
     "no_input_dropout": replace(BEST, input_dropout=0.0),
     "trained_vectors": replace(BEST, freeze=False),
-    "ema": replace(BEST, ema=0.999),
     "anneal": replace(BEST, anneal=True),
 }
 CONFIGS = LOSSES | VARIANTS | ABLATIONS | {"best": BEST, "best_alone": BEST_ALONE}
@@ -148,12 +148,12 @@ NAMES = {  # as tables and figures call them
     "mean_cosine_googlenews": "coseno de vectores promedio (word2vec), sin entrenar",
     "no_entailment": "… sin la implicación",
     "only_glove": "… solo con GloVe",
+    "lower_case": "… palabras buscadas en minúscula",
     "last_state": "… último estado en vez del máximo",
     "mean_pooling": "… media en vez del máximo",
     "hidden_200": "… 200 unidades por dirección",
     "two_layers": "… dos capas BiLSTM",
     "no_input_dropout": "… sin dropout en la entrada",
     "trained_vectors": "… vectores de palabras entrenados",
-    "ema": "… media móvil de los pesos",
     "anneal": "… tasa de aprendizaje que baja a 0",
 }
