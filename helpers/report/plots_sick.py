@@ -55,7 +55,7 @@ def pair_losses(grades: Sequence[float] = (0, 0.25, 0.5, 0.75, 1), *, margin: fl
         Figure and (1, 2) axes.
     """
     figure, axes = panels(2)
-    distances = torch.linspace(0, 1.4 * margin, 281)
+    distances = torch.linspace(0, 1.4 * margin, 57)
     for ax, power, title in zip(axes[0], (1, 2), ("Como en el enunciado", "Al cuadrado"), strict=True):
         for grade, color in zip(grades, COLORS, strict=False):
             y = torch.tensor([float(grade)])
