@@ -171,7 +171,7 @@ def test_saved_and_loaded_it_answers_the_same(tmp_path, config):
 
 def test_the_model_of_another_task_is_refused(tmp_path):
     save_checkpoint(tmp_path / "other", {"a": torch.zeros(1)}, {"task": "sms"})
-    with pytest.raises(CheckpointError, match="no MeLi model"):
+    with pytest.raises(CheckpointError, match="no meli model"):
         MeliModel.load(tmp_path / "other")
 
 

@@ -186,7 +186,7 @@ def test_a_saved_model_says_the_same(result, tmp_path):
 
 def test_the_model_of_another_task_is_refused(tmp_path):
     save_checkpoint(tmp_path / "model", {"w": torch.zeros(1)}, {"task": "sms"})
-    with pytest.raises(CheckpointError, match="no SICK model"):
+    with pytest.raises(CheckpointError, match="no sick model"):
         SimilarityModel.load(tmp_path / "model")
 
 

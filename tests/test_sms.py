@@ -96,7 +96,7 @@ def test_a_model_with_pretrained_vectors_can_be_saved(tmp_path):
 
 def test_the_model_of_another_task_is_refused(tmp_path):
     save_checkpoint(tmp_path / "model", {"w": torch.zeros(1)}, {"task": "meli"})
-    with pytest.raises(CheckpointError, match="no SMS model"):
+    with pytest.raises(CheckpointError, match="no sms model"):
         sms.SpamModel.load(tmp_path / "model")
 
 

@@ -29,7 +29,7 @@ def test_the_ensemble_is_the_mean_of_its_members(monkeypatch):
     train = sms.train
     monkeypatch.setattr(sms, "train", lambda *a, **k: members.append(train(*a, **k)) or members[-1])
     got = sms_studies.ensemble(1, {"rows": 200, "epochs": 1})
-    assert len(members) == sms_studies.ENSEMBLE
+    assert len(members) == sms_studies.members()
     mean = np.mean([member.test["probability"] for member in members], axis=0)
     assert got["accuracy"] == pytest.approx(((mean >= 0.5) == members[0].test["target"]).mean())
     assert got["parameters"] == sum(member.metrics["parameters"] for member in members)

@@ -134,5 +134,5 @@ def test_history_in_one_line_and_as_a_table():
     history = History(
         [{"epoch": 1, "seconds": 2.0, "iterations_per_second": 12.4, "train_loss": 0.5, "valid_loss": 0.25}]
     )
-    assert history.last_line(3) == "época 1/3 · 2.0 s · 12.4 it/s · pérdida 0.5000 · pérdida val 0.2500"
+    assert history.line(history.rows[-1], 3) == "época 1/3 · 2.0 s · 12.4 it/s · pérdida 0.5000 · pérdida val 0.2500"
     assert history.frame().shape == (1, 5)

@@ -8,6 +8,7 @@ import hashlib
 import json
 import math
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import pandas as pd
@@ -147,8 +148,16 @@ def load_meli(
             files = [test] if sample else [*files, test]
         if not files:
             files = [obtain(f"meli-{subsets[0]}")]
-    frames = [chunk for file in files for chunk in _meli_chunks(file, list(columns))]
-    return _with_attrs(pd.concat(frames, ignore_index=True), **_attrs("meli", files, sample))
+    stamps = tuple((file, file.stat().st_mtime_ns, file.stat().st_size) for file in files)
+    frame = _read_meli(stamps, tuple(columns)).copy(deep=False)
+    return _with_attrs(frame, **_attrs("meli", files, sample))
+
+
+@lru_cache(maxsize=1)
+def _read_meli(stamps: tuple[tuple[Path, int, int], ...], columns: tuple[str, ...]) -> pd.DataFrame:
+    """The rows of these files, read once while they stay as they are: every training asks for them."""
+    frames = [chunk for file, *_ in stamps for chunk in _meli_chunks(file, list(columns))]
+    return pd.concat(frames, ignore_index=True)
 
 
 def _sick_files(folder: Path) -> list[Path]:

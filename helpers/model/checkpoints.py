@@ -50,12 +50,15 @@ def save_checkpoint(folder: Path, tensors: dict[str, Tensor], description: dict)
     return folder
 
 
-def load_checkpoint(folder: Path) -> tuple[dict[str, Tensor], dict]:
+def load_checkpoint(folder: Path, task: str | None = None) -> tuple[dict[str, Tensor], dict]:
     """Read (tensors, description) back.
 
+    Args:
+        task: what the description must name as its task.
+
     Raises:
-        CheckpointError: a file is missing, the tensors are not those described, or a file is no checkpoint of ours
-            (a pickle, say): names the file and what to do.
+        CheckpointError: a file is missing, the tensors are not those described, a file is no checkpoint of ours (a
+            pickle, say), or the model is one of another task: names the file and what to do.
     """
     folder = Path(folder)
     for name in (TENSORS, DESCRIPTION):
@@ -67,6 +70,8 @@ def load_checkpoint(folder: Path) -> tuple[dict[str, Tensor], dict]:
             raise ValueError("no field sha256")
     except ValueError as error:
         raise CheckpointError(f"{folder / DESCRIPTION} is no checkpoint description ({error})") from error
+    if task is not None and description.get("task") != task:
+        raise CheckpointError(f"{folder} holds no {task} model (task {description.get('task')!r})")
     if _sha256(folder / TENSORS) != description["sha256"]:
         raise CheckpointError(f"{folder / TENSORS} is damaged or belongs to another model: train the model again")
     try:

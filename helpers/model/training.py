@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from helpers.data.batching import Batch
+from helpers.model.recovery import Pass, Recovery, Standing, batches_left
 
 Step = Callable[[nn.Module, Batch], tuple[Tensor, Tensor]]  # -> (mean loss of the batch, outputs (batch, ...))
 Metrics = Callable[[Tensor, Tensor], dict[str, float]]  # (targets (n,), outputs (n, ...)) -> name: value
@@ -48,9 +49,9 @@ class History:
         """(epochs, columns)."""
         return pd.DataFrame(self.rows)
 
-    def last_line(self, epochs: int) -> str:
-        """The last epoch in one Spanish line."""
-        row = self.rows[-1]
+    @staticmethod
+    def line(row: dict[str, float], epochs: int) -> str:
+        """An epoch in one Spanish line."""
         line = f"época {row['epoch']}/{epochs} · {row['seconds']:.1f} s · {row['iterations_per_second']:.1f} it/s"
         shown = {"train_loss": "pérdida", "valid_loss": "pérdida val"}
         shown |= {"train_balanced_accuracy": "exactitud balanceada", "valid_balanced_accuracy": "val"}
@@ -71,7 +72,7 @@ def classification_step(*, label_smoothing: float = 0.0, class_weights: Tensor |
 
 
 def train_epoch(
-    model, loader, step: Step, optimizers, *, schedulers=(), clip=None, average=None
+    model, loader, step: Step, optimizers, *, schedulers=(), clip=None, average=None, done=None, after_batch=None
 ) -> tuple[Evaluation, list[float]]:
     """One pass with updates; loss and outputs are those met on the way (dropout on, weights moving).
 
@@ -79,32 +80,40 @@ def train_epoch(
         schedulers: stepped after every batch.
         clip: largest norm of the whole gradient; None for no clipping.
         average: AveragedModel fed after every update.
+        done: a Pass that is under way; kept up to date.
+        after_batch: called after every update.
 
     Returns:
         What was met, and the gradient norm of every batch before clipping (empty where clip is None).
 
     Raises:
-        NonFiniteLoss: names the batch and its rows.
+        NonFiniteLoss: names the batch and its rows; the weights are those before it.
     """
     model.train()
+    done = Pass() if done is None else done
     parameters = [p for p in model.parameters() if p.requires_grad]
-    total, seen, norms = 0.0, [], []
-    for number, batch in enumerate(loader):
+    start = time.perf_counter() - done.seconds
+    for batch in batches_left(loader, done):
         loss, outputs = step(model, batch)
         if not torch.isfinite(loss):
-            raise NonFiniteLoss(f"loss is {loss.item()} at batch {number} (rows {batch.rows[:8].tolist()}…)")
+            raise NonFiniteLoss(f"loss is {loss.item()} at batch {done.batches} (rows {batch.rows[:8].tolist()}…)")
         for optimizer in optimizers:
             optimizer.zero_grad(set_to_none=True)
         loss.backward()
         if clip is not None:
-            norms.append(nn.utils.clip_grad_norm_(parameters, clip).item())
+            done.norms.append(nn.utils.clip_grad_norm_(parameters, clip).item())
         for moved in (*optimizers, *schedulers):
             moved.step()
         if average is not None:
             average.update_parameters(model)
-        total += loss.item() * len(batch)
-        seen.append((batch.rows, outputs.detach(), batch.targets))
-    return _in_row_order(total, seen), norms
+        done.total += loss.item() * len(batch)
+        done.seen.append((batch.rows, outputs.detach(), batch.targets))
+        done.batches += 1
+        if after_batch is not None:
+            done.seconds, done.rng = time.perf_counter() - start, torch.get_rng_state()
+            after_batch()
+    done.seconds = time.perf_counter() - start
+    return _in_row_order(done.total, done.seen), done.norms
 
 
 @torch.inference_mode()
@@ -128,6 +137,7 @@ def _in_row_order(total: float, seen: list[tuple[Tensor, Tensor, Tensor]]) -> Ev
 def fit(
     model: nn.Module, loaders: Loaders, step: Step, *, optimizers, epochs: int, metrics: Metrics, schedulers=(),
     watch="valid_loss", higher_is_better=False, patience=None, clip=None, ema=None, on_epoch=None, verbose=False,
+    recovery: Recovery | None = None,
 ) -> History:  # fmt: skip
     """Train, keep the weights that were best on validation, and return what happened.
 
@@ -137,34 +147,58 @@ def fit(
         patience: epochs without improvement before stopping; None never stops early.
         clip: largest gradient norm.
         ema: decay of an exponential moving average of the weights, which is then what is validated and kept.
-        on_epoch: called with every new History row (tracking).
+        on_epoch: called with every new History row (tracking), and first with those of a training that is resumed.
         verbose: print a line per epoch.
+        recovery: keeps checkpoints; a training that was interrupted goes on to the very numbers it would have had.
     """
-    history, best, best_state = History(), None, None
     average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(ema), use_buffers=False) if ema else None
     judged = average.module if ema else model
-    for epoch in range(1, epochs + 1):
-        start = time.perf_counter()
-        met, norms = train_epoch(
-            model, loaders.train, step, optimizers, schedulers=schedulers, clip=clip, average=average
-        )
-        row = {"epoch": epoch} | _speed(len(loaders.train), time.perf_counter() - start) | _norms(norms)
-        row |= _side("train", met, metrics)
-        if loaders.valid is not None:
-            row |= _side("valid", evaluate(judged, loaders.valid, step), metrics)
-            score = row[watch] if higher_is_better else -row[watch]
-            if best is None or score > best:
-                best, best_state, history.best_epoch = score, copy.deepcopy(judged.state_dict()), epoch
-        history.rows.append(row)
+    order = getattr(getattr(loaders.train, "batch_sampler", None), "generator", None)
+    standing = Standing(model, list(optimizers), list(schedulers), average, order)
+    history = History(standing.rows)
+
+    def tell(row: dict[str, float]) -> None:
         if on_epoch is not None:
             on_epoch(row)
         if verbose:
-            print(history.last_line(epochs))
-        if patience is not None and best is not None and epoch - history.best_epoch >= patience:
+            print(history.line(row, epochs))
+
+    if recovery is not None and recovery.resume(standing):
+        for row in standing.rows:
+            tell(row)
+    while len(standing.rows) < epochs:
+        if patience is not None and standing.best_epoch and len(standing.rows) - standing.best_epoch >= patience:
             break
-    history.best_epoch = history.best_epoch or len(history.rows)
-    model.load_state_dict(best_state or judged.state_dict())
+        tell(_epoch(standing, loaders, step, metrics, judged, (watch, higher_is_better), clip, recovery))
+    history.best_epoch = standing.best_epoch or len(standing.rows)
+    model.load_state_dict(standing.best_state or judged.state_dict())
     return history
+
+
+def _epoch(
+    standing: Standing, loaders: Loaders, step: Step, metrics: Metrics, judged: nn.Module, watched: tuple[str, bool],
+    clip: float | None, recovery: Recovery | None,
+) -> dict[str, float]:  # fmt: skip
+    """Train an epoch, or what is left of it, judge it, and return its row of History."""
+    s = standing
+    s.begin_epoch()
+    met, norms = train_epoch(
+        s.model, loaders.train, step, s.optimizers, schedulers=s.schedulers, clip=clip, average=s.average, done=s.done,
+        after_batch=None if recovery is None else lambda: recovery.tick(s),
+    )  # fmt: skip
+    row = {"epoch": len(s.rows) + 1} | _speed(s.done.batches, s.done.seconds) | _norms(norms)
+    row |= _side("train", met, metrics)
+    if loaders.valid is not None:
+        row |= _side("valid", evaluate(judged, loaders.valid, step), metrics)
+        watch, higher_is_better = watched
+        score = row[watch] if higher_is_better else -row[watch]
+        if s.best is None or score > s.best:
+            s.best, s.best_state, s.best_epoch = score, copy.deepcopy(judged.state_dict()), row["epoch"]
+    s.rows.append(row)
+    s.end_epoch()
+    if recovery is not None:
+        recovery.tick(s)
+    return row
 
 
 def _speed(iterations: int, seconds: float) -> dict[str, float]:

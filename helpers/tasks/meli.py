@@ -1,7 +1,7 @@
 """MeLi: training a title classifier on a split, and scoring it."""
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -18,10 +18,12 @@ from helpers.model.metrics import multiclass_metrics
 from helpers.model.networks import num_trainable_parameters
 from helpers.model.significance import bootstrap_interval
 from helpers.model.training import History, Loaders, classification_step, evaluate, fit
+from helpers.tasks.configs import named
 from helpers.tasks.meli_artifacts import prepared
 from helpers.tasks.meli_config import CONFIGS, Config
 from helpers.tasks.meli_data import Parts, categories, partitions, titles
 from helpers.tasks.meli_model import EVALUATION_BATCH, MeliModel
+from helpers.tasks.recoveries import digest, recovery
 
 TRAIN_CHECKED = 60_000  # training rows that are scored once more after training
 
@@ -77,7 +79,7 @@ def fit_titles(
     config: Config, frame: pd.DataFrame, train: np.ndarray, valid: np.ndarray | None, *, reader=None, vectors=None,
     seed: int, on_epoch=None, verbose=False,
 ) -> tuple[MeliModel, History]:  # fmt: skip
-    """Train on these rows of the frame and nothing else.
+    """Train on these rows of the frame and nothing else; a training that was interrupted goes on where it stood.
 
     Args:
         train, valid: row numbers; without a validation side all epochs are run and nothing is watched.
@@ -95,12 +97,20 @@ def fit_titles(
         None if valid is None else side_loader(model, frame, valid),
     )
     optimizers, schedulers = make_optimizers(config, model.network, config.epochs * len(loaders.train))
-    history = fit(
-        model.network, loaders, titles_step(config.label_smoothing), optimizers=optimizers, schedulers=schedulers,
-        epochs=config.epochs, metrics=class_metrics, patience=config.patience, watch="valid_balanced_accuracy",
-        higher_is_better=True, on_epoch=on_epoch, verbose=verbose,
-    )  # fmt: skip
+    with recovery("meli", config=asdict(config), seed=seed, titles=_read(frame, train, valid, vectors)) as kept:
+        history = fit(
+            model.network, loaders, titles_step(config.label_smoothing), optimizers=optimizers, schedulers=schedulers,
+            epochs=config.epochs, metrics=class_metrics, patience=config.patience, watch="valid_balanced_accuracy",
+            higher_is_better=True, on_epoch=on_epoch, verbose=verbose, recovery=kept,
+        )  # fmt: skip
     return model, history
+
+
+def _read(frame: pd.DataFrame, train: np.ndarray, valid: np.ndarray | None, vectors: np.ndarray | None) -> str:
+    """Digest of all that a training reads."""
+    sides = [train] if valid is None else [train, valid]
+    columns = [frame[name].to_numpy()[rows] for rows in sides for name in ("title", "target")]
+    return digest(*columns, vectors)
 
 
 def side_loader(
@@ -118,7 +128,7 @@ def predicted_classes(model: MeliModel, frame: pd.DataFrame, rows: np.ndarray) -
 
 def train(
     config: Config | str, *, split_seed: int, model_seed: int = 0, rows: int | None = None, epochs: int | None = None,
-    sample: float | None = None, **options,
+    **options,
 ) -> Result:  # fmt: skip
     """Train a configuration on the training side of a split (best: and its validation side), and score it on the test.
 
@@ -128,21 +138,18 @@ def train(
         model_seed: of everything random in training.
         rows: use a stratified subset of this size; None uses all titles.
         epochs: instead of the configuration's.
-        sample: train on this share of the training side, stratified.
         options: on_epoch and verbose, as in fit.
 
     Raises:
         ValueError: unknown name.
     """
-    config = named_config(config)
+    config = named(config, CONFIGS)
     if epochs is not None:
         config = replace(config, epochs=epochs)
     frame = titles(rows)
     parts = partitions(frame, split_seed)
     reader, vectors = word_reader(config, split_seed, rows)
     train_rows, valid_rows = sides(config, parts)
-    if sample is not None:
-        train_rows = take_share(frame, train_rows, sample, seed=split_seed)
     start = time.perf_counter()
     model, history = fit_titles(
         config, frame, train_rows, valid_rows, reader=reader, vectors=vectors, seed=model_seed, **options
@@ -192,14 +199,3 @@ def course(model: MeliModel, history: History) -> dict[str, float]:
     facts = {"parameters": num_trainable_parameters(model.network), "best_epoch": history.best_epoch}
     watched = ("valid_balanced_accuracy", "valid_accuracy", "valid_loss")
     return facts | {"epochs": len(history.rows)} | {name: best[name] for name in watched if name in best}
-
-
-def named_config(config: Config | str) -> Config:
-    """The configuration of that name; a Config passes as it is.
-
-    Raises:
-        ValueError: unknown name, with those that there are.
-    """
-    if isinstance(config, str) and config not in CONFIGS:
-        raise ValueError(f"configuration {config!r} is not one of {', '.join(CONFIGS)}")
-    return CONFIGS[config] if isinstance(config, str) else config

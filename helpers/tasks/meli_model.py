@@ -9,7 +9,7 @@ from torch import nn
 
 from helpers.data.batching import make_loader
 from helpers.data.titles import SubwordTitles, WordTitles, from_description
-from helpers.model.checkpoints import CheckpointError, load_checkpoint, save_checkpoint
+from helpers.model.checkpoints import load_checkpoint, save_checkpoint
 from helpers.model.mlp import MLPClassifier
 from helpers.model.networks import RecurrentEncoder, TextClassifier, TokenEmbedding
 from helpers.model.training import classification_step, evaluate
@@ -66,9 +66,7 @@ class MeliModel:
         Raises:
             CheckpointError: missing, damaged, or the model of another task.
         """
-        tensors, description = load_checkpoint(folder)
-        if description.get("task") != "meli":
-            raise CheckpointError(f"{folder} holds no MeLi model (task {description.get('task')!r})")
+        tensors, description = load_checkpoint(folder, "meli")
         model = cls(Config(**description["config"]), from_description(description["reader"]), description["categories"])
         model.network.load_state_dict(tensors)
         return model

@@ -27,8 +27,9 @@ CODE = tuple(
     settings.ROOT / "helpers" / f"{name}.py"
     for name in (
         *("data/text", "data/batching", "data/splits", "data/corpora", "data/cleaning", "data/titles"),
-        *("data/trained_vectors", "model/networks", "model/mlp", "model/training", "model/metrics"),
-        *("model/title_baselines", "tasks/meli", "tasks/meli_model", "tasks/meli_data", "tasks/meli_artifacts"),
+        *("data/trained_vectors", "model/networks", "model/mlp", "model/training", "model/recovery", "model/metrics"),
+        *("model/significance", "model/title_baselines", "tasks/meli", "tasks/meli_model", "tasks/meli_data"),
+        "tasks/meli_artifacts",
     )
 )
 

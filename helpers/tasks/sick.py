@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -27,6 +27,8 @@ from helpers.model.relatedness import (
 )
 from helpers.model.siamese import CosineHead
 from helpers.model.training import History, Loaders, fit
+from helpers.tasks.configs import named
+from helpers.tasks.recoveries import digest, recovery
 from helpers.tasks.sick_config import CONFIGS, Config
 from helpers.tasks.sick_data import Sides, covered, sentences, sides, sts_pairs, unseen, words_of
 from helpers.tasks.sick_model import CLASSES, EVALUATION_BATCH, SimilarityModel, make_metrics, make_step
@@ -68,7 +70,7 @@ def train(
     Raises:
         ValueError: unknown name or evaluation; an augmentation named but not passed, or passed but not named.
     """
-    config = named_config(config)
+    config = named(config, CONFIGS)
     if epochs is not None:
         config = replace(config, epochs=epochs, pretrain_epochs=min(epochs, config.pretrain_epochs))
     chosen = sides(evaluate_on, held_share=config.held_share, rows=rows)
@@ -98,21 +100,12 @@ def _enlarged(
     return pd.concat([training, *new], ignore_index=True)
 
 
-def named_config(config: Config | str) -> Config:
-    """The configuration of that name; a Config passes as it is.
-
-    Raises:
-        ValueError: unknown name, with those that there are.
-    """
-    if isinstance(config, str) and config not in CONFIGS:
-        raise ValueError(f"configuration {config!r} is not one of {', '.join(CONFIGS)}")
-    return CONFIGS[config] if isinstance(config, str) else config
-
-
 def fit_pairs(
     config: Config, chosen: Sides, sts: pd.DataFrame | None, *, seed: int, on_epoch=None, verbose=False
 ) -> tuple[SimilarityModel, History, History | None]:
     """Train on these pairs and nothing else, on STS pairs first if there are any, then calibrate.
+
+    A training that was interrupted goes on where it stood.
 
     Args:
         chosen: train and held; the words of judged are looked up among the pretrained vectors, nothing else.
@@ -176,12 +169,20 @@ def _fit(
         if on_epoch is not None:
             on_epoch(row)
 
-    return fit(
-        network, Loaders(loader, valid), make_step(config), optimizers=[optimizer], schedulers=schedulers,
-        epochs=epochs, metrics=make_metrics(network), watch="valid_pearson" if config.select else "epoch",
-        higher_is_better=True, patience=config.patience, clip=config.clip, ema=config.ema, on_epoch=note,
-        verbose=verbose,
-    )  # fmt: skip
+    with recovery("sick", config=asdict(config), epochs=epochs, lr=lr, read=_read(model, rows, held)) as kept:
+        return fit(
+            network, Loaders(loader, valid), make_step(config), optimizers=[optimizer], schedulers=schedulers,
+            epochs=epochs, metrics=make_metrics(network), watch="valid_pearson" if config.select else "epoch",
+            higher_is_better=True, patience=config.patience, clip=config.clip, ema=config.ema, on_epoch=note,
+            verbose=verbose, recovery=kept,
+        )  # fmt: skip
+
+
+def _read(model: SimilarityModel, rows: EncodedSentences, held: pd.DataFrame | None) -> str:
+    """Digest of all that a training reads, and of the weights that it begins with (which tell the seed)."""
+    weights = [tensor.numpy() for tensor in model.network.state_dict().values()]
+    held = [] if held is None else [*sentences(held), held["relatedness"].to_numpy()]
+    return digest(list(rows.distinct), rows.index, rows.targets.numpy(), rows.labels.numpy(), *held, *weights)
 
 
 def _parameter_groups(config: Config, network: torch.nn.Module, lr: float) -> list[dict]:

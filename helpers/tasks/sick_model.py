@@ -12,7 +12,7 @@ from helpers.data.batching import make_loader
 from helpers.data.sentence_batches import EncodedPairs, EncodedSentences, SentenceBatch, SentenceReader
 from helpers.data.text import Vocabulary
 from helpers.model import siamese
-from helpers.model.checkpoints import CheckpointError, load_checkpoint, save_checkpoint
+from helpers.model.checkpoints import load_checkpoint, save_checkpoint
 from helpers.model.losses import (
     entailment_loss,
     pairwise_ranking_loss,
@@ -183,9 +183,7 @@ class SimilarityModel:
         Raises:
             CheckpointError: missing, damaged, or the model of another task.
         """
-        tensors, description = load_checkpoint(folder)
-        if description.get("task") != "sick":
-            raise CheckpointError(f"{folder} holds no SICK model (task {description.get('task')!r})")
+        tensors, description = load_checkpoint(folder, "sick")
         # only the size of the word vectors matters here: their values come with the tensors
         vectors = np.zeros(tensors["encoder.embedding.words.weight"].shape, dtype=np.float32)
         model = cls(Config(**description["config"]), Vocabulary(description["tokens"]), vectors)

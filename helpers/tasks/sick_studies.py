@@ -34,6 +34,7 @@ CODE = tuple(
     for name in (
         *("data/text", "data/batching", "data/splits", "data/vectors", "data/corpora", "data/pairs"),
         *("data/sentence_batches", "data/sick_vectors", "data/triplets", "model/networks", "model/training"),
+        "model/recovery",
         *("model/siamese", "model/losses", "model/relatedness", "tasks/sick", "tasks/sick_model", "tasks/sick_data"),
     )
 )

@@ -17,10 +17,12 @@ from helpers.data.sources import obtain_or_sample
 from helpers.data.splits import Split, deduplicate, fold_text, grouped_split, stratified_split
 from helpers.data.text import FeatureVocabulary, Vocabulary, tokenize, word_form
 from helpers.data.vectors import embedding_matrix, read_vectors
-from helpers.model.checkpoints import CheckpointError, load_checkpoint, save_checkpoint
+from helpers.model.checkpoints import load_checkpoint, save_checkpoint
 from helpers.model.metrics import binary_metrics
 from helpers.model.networks import RecurrentEncoder, TextClassifier, TokenEmbedding, num_trainable_parameters
 from helpers.model.training import History, Loaders, classification_step, evaluate, fit
+from helpers.tasks.configs import named
+from helpers.tasks.recoveries import digest, recovery
 from helpers.tasks.sms_config import CONFIGS, Config
 
 EVALUATION_BATCH = 256
@@ -76,9 +78,7 @@ class SpamModel:
         Raises:
             CheckpointError: missing, damaged, or the model of another task.
         """
-        tensors, description = load_checkpoint(folder)
-        if description.get("task") != "sms":
-            raise CheckpointError(f"{folder} holds no SMS model (task {description.get('task')!r})")
+        tensors, description = load_checkpoint(folder, "sms")
         vocabulary, names = Vocabulary(description["tokens"]), description["features"]
         features = FeatureVocabulary(names) if names else None
         # only the size of pretrained vectors matters here: their values come with the tensors
@@ -120,6 +120,8 @@ def fit_texts(
 ) -> tuple[SpamModel, History]:
     """Train on these messages and nothing else; the validation part comes out of them.
 
+    A training that was interrupted goes on where it stood.
+
     Args:
         targets: (len(texts),) 0 ham, 1 spam.
         seed: of validation part, initial weights, batches and dropout.
@@ -138,11 +140,13 @@ def fit_texts(
     weights = torch.tensor([1.0, config.spam_weight])
     step = classification_step(label_smoothing=config.label_smoothing, class_weights=weights)
     optimizers, schedulers = make_optimizers(config, model.network, config.epochs * len(loaders.train))
-    history = fit(
-        model.network, loaders, step, optimizers=optimizers, schedulers=schedulers, epochs=config.epochs,
-        metrics=logits_metrics, patience=config.patience, clip=config.clip, ema=config.ema,
-        on_epoch=on_epoch, verbose=verbose,
-    )  # fmt: skip
+    read = digest(texts, targets, model.network.embedding.words.weight.detach().numpy())
+    with recovery("sms", config=asdict(config), seed=seed, messages=read) as kept:
+        history = fit(
+            model.network, loaders, step, optimizers=optimizers, schedulers=schedulers, epochs=config.epochs,
+            metrics=logits_metrics, patience=config.patience, clip=config.clip, ema=config.ema,
+            on_epoch=on_epoch, verbose=verbose, recovery=kept,
+        )  # fmt: skip
     return model, history
 
 
@@ -238,7 +242,7 @@ def train(
     Raises:
         ValueError: unknown name.
     """
-    config = named_config(config)
+    config = named(config, CONFIGS)
     if epochs is not None:
         config = replace(config, epochs=epochs)
     frame, sides = split_messages(split, split_seed, rows)
@@ -257,14 +261,3 @@ def _course(model: SpamModel, history: History) -> dict[str, float]:
     best = history.rows[history.best_epoch - 1]
     facts = {"parameters": num_trainable_parameters(model.network), "best_epoch": history.best_epoch}
     return facts | {"epochs": len(history.rows)} | {n: best[n] for n in ("valid_f1", "valid_loss") if n in best}
-
-
-def named_config(config: Config | str) -> Config:
-    """The configuration of that name; a Config passes as it is.
-
-    Raises:
-        ValueError: unknown name, with those that there are.
-    """
-    if isinstance(config, str) and config not in CONFIGS:
-        raise ValueError(f"configuration {config!r} is not one of {', '.join(CONFIGS)}")
-    return CONFIGS[config] if isinstance(config, str) else config

@@ -15,13 +15,13 @@ from helpers.tasks.sms_config import ATTEMPTS, CELLS, VARIANTS
 from helpers.tasks.studies import Spec, Study, hash_of
 
 SEEDS = range(sms.FIRST_SPLIT_SEED, sms.FIRST_SPLIT_SEED + 10)
-ENSEMBLE = 5
 FOLDS = 5
 CODE = tuple(
     settings.ROOT / "helpers" / f"{name}.py"
     for name in (
         *("data/text", "data/batching", "data/splits", "data/vectors", "data/corpora"),
-        *("model/networks", "model/training", "model/metrics", "model/baselines", "tasks/sms", "tasks/sms_studies"),
+        *("model/networks", "model/training", "model/recovery", "model/metrics", "model/baselines", "tasks/sms"),
+        "tasks/sms_studies",
     )
 )
 
@@ -55,13 +55,18 @@ def peer(name: str, seed: int, split: str = "random", rows: int | None = None) -
 
 
 def ensemble(seed: int, where: dict) -> dict[str, float]:
-    """The mean probability of ENSEMBLE networks of the best configuration that differ in their model seed."""
-    results = [sms.train("best", split_seed=seed, model_seed=seed + 100 * k, **where) for k in range(ENSEMBLE)]
+    """The mean probability of several networks of the best configuration that differ in their model seed."""
+    results = [sms.train("best", split_seed=seed, model_seed=seed + 100 * k, **where) for k in range(members())]
     probability = np.mean([result.test["probability"] for result in results], axis=0)
     metrics = binary_metrics(results[0].test["target"], probability >= results[0].model.config.threshold)
     for name in ("parameters", "train_seconds"):
         metrics[name] = sum(result.metrics[name] for result in results)
     return metrics
+
+
+def members() -> int:
+    """Networks in the ensemble."""
+    return settings.pick(quick=2, full=5)
 
 
 def _specs(models: list[str], split: str = "random") -> list[Spec]:
