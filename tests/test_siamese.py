@@ -138,6 +138,17 @@ def test_the_averaged_input_forgets_word_order_and_the_recurrence_does_not():
         assert torch.allclose(vectors[0], vectors[1], atol=1e-6) == averaged
 
 
+def test_a_skip_adds_the_mean_word_vector_behind_the_pooled_states():
+    torch.manual_seed(0)
+    plain = make_encoder().eval()
+    joined = SiameseEncoder(plain.embedding, plain.encoder, skip=True).eval()
+    batch = batch_of(["w1 w2 w3", "w4"], ["w3 w1 w2", "w5 w6"])
+    words = plain.embedding.words.weight
+    means = [words[READER.ids(text)].mean(0) for text in ("w1 w2 w3", "w4", "w3 w1 w2", "w5 w6")]
+    assert torch.allclose(joined(batch), torch.cat([plain(batch), torch.stack(means)], -1), atol=1e-6)
+    assert joined.output_size == plain.output_size + DIM
+
+
 def test_gradients_reach_what_is_trained_and_nothing_else():
     batch = batch_of(["w1 w2", "w3"], ["w2", "w4 w5"])
     frozen = SiameseNetwork(make_encoder(dim=3), DistributionHead(2 * HIDDEN, 5), classes=3)

@@ -43,19 +43,20 @@ class SiameseEncoder(nn.Module):
         dropout: RowDropout on the sentence vector.
         averaged: the recurrence reads one vector, the mean of the sentence's word vectors (the assignment's way of
             encoding a sentence), instead of one per word.
+        skip: the mean word vector joins the pooled states, past the recurrence.
         normalize: sentence vectors of length 1.
     """
 
     def __init__(
         self, embedding: TokenEmbedding, encoder: RecurrentEncoder, *, pooling="max", input_dropout=0.0, dropout=0.0,
-        averaged=False, normalize=False,
+        averaged=False, skip=False, normalize=False,
     ):  # fmt: skip
         super().__init__()
         self.embedding, self.encoder = embedding, encoder
         self.pooling = Pooling(pooling, encoder.output_size)
         self.input_dropout, self.dropout = RowDropout(input_dropout), RowDropout(dropout)
-        self.averaged, self.normalize = averaged, normalize
-        self.output_size = self.pooling.output_size
+        self.averaged, self.skip, self.normalize = averaged, skip, normalize
+        self.output_size = self.pooling.output_size + (embedding.dim if skip else 0)
 
     def states(self, batch: SentenceBatch) -> Encoded:
         """All hidden states, the last one and (if the recurrence runs packed) the last cell of every sentence."""
@@ -65,14 +66,22 @@ class SiameseEncoder(nn.Module):
         """Returns (parts * B, output_size), in the order of batch.tokens."""
         inputs, lengths = self._read(batch)
         outputs, hidden, _ = self.encoder(inputs, lengths)
-        vectors = self.dropout(self.pooling(outputs, hidden, lengths), len(batch))
+        vectors = self.pooling(outputs, hidden, lengths)
+        if self.skip:
+            vectors = torch.cat([vectors, _mean(inputs, lengths)], dim=-1)
+        vectors = self.dropout(vectors, len(batch))
         return nn.functional.normalize(vectors, dim=-1) if self.normalize else vectors
 
     def _read(self, batch: SentenceBatch) -> tuple[Tensor, Tensor]:
-        embedded, lengths = self.embedding(batch), batch.lengths  # padding is a row of zeros: it adds nothing to a sum
+        embedded, lengths = self.embedding(batch), batch.lengths
         if self.averaged:
-            embedded, lengths = (embedded.sum(1) / lengths.unsqueeze(-1)).unsqueeze(1), torch.ones_like(lengths)
+            embedded, lengths = _mean(embedded, lengths).unsqueeze(1), torch.ones_like(lengths)
         return self.input_dropout(embedded, len(batch)), lengths
+
+
+def _mean(embedded: Tensor, lengths: Tensor) -> Tensor:
+    """(n, size) mean word vectors; padding is a row of zeros, which adds nothing to a sum."""
+    return embedded.sum(1) / lengths.unsqueeze(-1)
 
 
 class ManhattanHead(nn.Module):

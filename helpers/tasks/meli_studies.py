@@ -159,13 +159,16 @@ def _specs(models: list[str], **rows) -> list[Spec]:
     return [{"model": m, "config": config_hash(m), **dict(fixed), name: value} for m in models for value in values]
 
 
-IN_QUICK = ("best", "mlp", "seed_final", "no_skip", BEST_PEER)
+IN_QUICK = ("best", "averaged", "mlp", "seed_final", "no_skip", BEST_PEER)
 TRIED = ["best", *ATTEMPTS]
 PEERS = list(TITLE_PEERS)
 NETWORKS = ["best", "baseline", "mlp", "seed_final", "seed_longer", "averaged"]
 STUDIES = (
     Study("meli-models", lambda: _specs([*NETWORKS, *PEERS], split_seed=SEEDS), run_split, data_hash, CODE),
-    Study("meli-oof", lambda: _specs(["best", BEST_PEER], fold=range(meli_data.FOLDS)), run_fold, data_hash, CODE),
+    Study(
+        "meli-oof", lambda: _specs(["best", "averaged", BEST_PEER], fold=range(meli_data.FOLDS)), run_fold, data_hash,
+        CODE,
+    ),
     Study(
         "meli-learning",
         lambda: _specs(["best", BEST_PEER], size=settings.pick(full=SIZES, quick=(200, 500)), split_seed=1),

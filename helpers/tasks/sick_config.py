@@ -36,6 +36,7 @@ class Config:
     forget_bias: float | None = None  # of a fresh LSTM; None as torch draws it
     packed: bool = False  # PackedSequence: the same numbers, slower, and the final cell too
     pooling: str = "max"
+    skip: bool = False  # the mean word vector joins the pooled states
     normalize: bool = False  # sentence vectors of length 1
     loss: str = "distribution"
     margin: float = 1.0  # of the ranking losses

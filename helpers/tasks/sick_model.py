@@ -55,7 +55,7 @@ def build_network(config: Config, vectors: np.ndarray) -> siamese.SiameseNetwork
         siamese.set_forget_bias(recurrence, c.forget_bias)
     encoder = siamese.SiameseEncoder(
         embedding, recurrence, pooling=c.pooling, input_dropout=c.input_dropout, dropout=c.dropout,
-        averaged=c.averaged, normalize=c.normalize,
+        averaged=c.averaged, skip=c.skip, normalize=c.normalize,
     )  # fmt: skip
     classes = len(CLASSES) if c.entailment_weight else 0
     return siamese.SiameseNetwork(encoder, _head(c, encoder.output_size), classes=classes)
