@@ -4,8 +4,9 @@ import re
 import zipfile
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
+from nltk.tokenize import word_tokenize
 
 from helpers.data.cleaning import STEPS, clean, clean_tokens, stopwords_es, trace
 from helpers.data.sources import SourceError
@@ -14,6 +15,50 @@ ORDER = [
     "lower_case", "strip_tags", "split_alphanumerics", "punctuation_to_spaces", "drop_other_signs", "collapse_spaces",
     "drop_digits", "drop_short",
 ]  # fmt: skip
+
+# what the one-pass cleaning could get wrong, in every order that hypothesis thinks of
+ODD = [
+    *"aZñÉİßſµªº²½ΣςΩ_-<>'&;®¡´ \t\n\x1c\x85\u00a0\u2028", "\u0307", "\u200d", "\x00", "٣", "१", "Ⅷ", "漢", "ﬁ", "😀",
+    "\ud800", *"0123", "ab", "con", "<b>", "</b>", "k", "\u212a", "10",
+]  # fmt: skip
+odd_texts = st.lists(st.sampled_from(ODD), max_size=12).map("".join)
+CUT_BY_NLTK = ("cannot", "gimme", "gonna", "gotta", "lemme", "wanna")  # as contractions: "can", "not"; …
+CASES = [
+    "İstanbul", "straße STRASSE", "ΟΔΟΣ ΟΔΟΣα", "cafe\u0301s", "a<b c<d>e", "sin fin <abierto", "<>nada<>", "<<dos>>",
+    "é1é á12b c3ñ", "ñ1ñ2ñ", "٣1٣ 1٣1", "abc_def__ghi", "x²y³ ½kg", "tab\tuno\x1cdos\x85tres",
+    "tv55x4k100cm", "\u212a9mm",
+]  # fmt: skip
+
+
+def by_steps(title):
+    return trace(title)[-1][1]
+
+
+@given(st.one_of(st.text(max_size=60), odd_texts))
+def test_one_pass_gives_what_the_steps_of_gensim_give(title):
+    assert clean(title) == by_steps(title)
+    assert clean_tokens(title) == by_steps(title).split()
+
+
+@pytest.mark.parametrize("title", CASES)
+def test_one_pass_and_steps_agree_on_chosen_cases(title):
+    assert clean_tokens(title) == by_steps(title).split()
+
+
+@given(st.one_of(st.text(max_size=60), odd_texts))
+@example("I cannot say")
+def test_nltks_tokens_are_ours_but_for_english_contractions(title):
+    tokens = clean_tokens(title)
+    if not set(CUT_BY_NLTK).intersection(tokens):
+        assert word_tokenize(by_steps(title), preserve_line=True) == tokens
+
+
+@pytest.mark.parametrize("word", CUT_BY_NLTK)
+def test_nltk_cuts_english_contractions_that_the_steps_leave_whole(word):
+    cut = word_tokenize(f"{word} say", preserve_line=True)
+    assert "".join(cut[:-1]) == word
+    assert len(cut) == 3
+    assert clean_tokens(f"{word} say") == [word, "say"]
 
 
 def test_steps_stand_in_the_order_of_the_assignment():

@@ -1,5 +1,10 @@
-"""The assignment's cleaning of a title, one step after another in its order, and the Spanish stop words."""
+"""The assignment's cleaning of a title, one step after another in its order, and the Spanish stop words.
 
+trace() runs the steps as gensim has them, to be read and looked at; clean() and clean_tokens() come to the same in one
+pass over the text.
+"""
+
+import re
 import zipfile
 from collections.abc import Callable, Collection
 
@@ -26,6 +31,12 @@ STEPS: tuple[tuple[str, Callable[[str], str]], ...] = (
     ("drop_short", drop_short),
 )
 
+_TAG = re.compile("<[^>]+>")
+_ASCII_TOKENS = re.compile(f"[a-z]{{{MIN_LETTERS},}}")
+_TOKENS = re.compile(rf"[^\W_0-9]{{{MIN_LETTERS},}}")
+# no space was put beside digits whose neighbours both lie beyond a to z: without them these two join
+_INNER_DIGITS = re.compile(r"([^\W_0-9a-z])[0-9]++(?=[^\W_0-9a-z])")
+
 
 def trace(title: str, *, skip: Collection[str] = ()) -> list[tuple[str, str]]:
     """(step, text after it) for every step of STEPS.
@@ -37,8 +48,7 @@ def trace(title: str, *, skip: Collection[str] = ()) -> list[tuple[str, str]]:
         TypeError: the title is no text.
         ValueError: skip names no step.
     """
-    if not isinstance(title, str):
-        raise TypeError(f"a title must be text, not {type(title).__name__}: {title!r}")
+    _check_text(title)
     if unknown := set(skip) - {name for name, _ in STEPS}:
         raise ValueError(f"no such step: {', '.join(sorted(unknown))}; the steps are {', '.join(dict(STEPS))}")
     stages = []
@@ -50,14 +60,48 @@ def trace(title: str, *, skip: Collection[str] = ()) -> list[tuple[str, str]]:
 
 
 def clean(title: str, *, skip: Collection[str] = ()) -> str:
-    """The title after the last step: tokens of letters with one space between; "" where nothing is left."""
-    stages = trace(title, skip=skip)
-    return stages[-1][1] if stages else title
+    """The title after the last step: tokens of letters with one space between; "" where nothing is left.
+
+    Args:
+        skip: as in trace().
+
+    Raises:
+        TypeError: the title is no text.
+        ValueError: skip names no step.
+    """
+    if skip:
+        stages = trace(title, skip=skip)
+        return stages[-1][1] if stages else title
+    return " ".join(_tokens(title))
 
 
 def clean_tokens(title: str, *, skip: Collection[str] = ()) -> list[str]:
-    """The tokens that are left, stop words among them (those go from the dictionary); [] where nothing is left."""
-    return clean(title, skip=skip).split()
+    """The tokens that are left, stop words among them (those go from the dictionary); [] where nothing is left.
+
+    Args:
+        skip: as in trace().
+
+    Raises:
+        TypeError: the title is no text.
+        ValueError: skip names no step.
+    """
+    return clean(title, skip=skip).split() if skip else _tokens(title)
+
+
+def _tokens(title: str) -> list[str]:
+    """What all steps leave: runs of letters, cut at every sign and at every border between a to z and a digit."""
+    _check_text(title)
+    text = title.lower()
+    if "<" in text:
+        text = _TAG.sub("", text)
+    if text.isascii():
+        return _ASCII_TOKENS.findall(text)
+    return _TOKENS.findall(_INNER_DIGITS.sub(r"\1", text))
+
+
+def _check_text(title: str) -> None:
+    if not isinstance(title, str):
+        raise TypeError(f"a title must be text, not {type(title).__name__}: {title!r}")
 
 
 def stopwords_es() -> frozenset[str]:

@@ -1,0 +1,76 @@
+"""Epochs of SMS and SICK: batches of like length on dense recurrences against packed random batches."""
+
+import torch
+from torch.utils.data import Dataset
+
+from benchmarks.harness import Outcome, Row, Side, Sizes, alternate, details
+from benchmarks.references import packed_twin
+from helpers import settings
+from helpers.data.batching import make_loader
+from helpers.data.sentence_batches import EncodedPairs
+from helpers.model.relatedness import to_similarity
+from helpers.model.training import Step, classification_step, train_epoch
+from helpers.report.results import describe_data
+from helpers.tasks import sick_config, sick_data, sms, sms_config
+from helpers.tasks.sick_model import CLASSES, SimilarityModel, make_step
+
+GOAL = 1.5
+
+
+def both_sides(network: torch.nn.Module, data: Dataset, batch_size: int, strategy: str, step: Step, clip) -> dict:
+    """An epoch of the network as its task trains it, and of its packed twin on random batches."""
+
+    def side(model: torch.nn.Module, how: str) -> Side:
+        loader = make_loader(data, batch_size, strategy=how, generator=torch.Generator().manual_seed(settings.SEED))
+        optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad])
+
+        def epoch() -> int:
+            train_epoch(model, loader, step, [optimizer], clip=clip)
+            return len(data)
+
+        return epoch
+
+    twin = packed_twin(network)
+    return {"ours": side(network, strategy), "reference": side(twin, "random")}
+
+
+def sms_sides(name: str, rows: int | None) -> tuple[dict[str, Side], dict]:
+    """The training side of split 0."""
+    config = sms_config.CONFIGS[name]
+    frame, split = sms.split_messages("random", settings.SEED, rows)
+    train = frame.iloc[split.train]
+    settings.seed_everything(settings.SEED)
+    model = sms.untrained(config, train["text"].to_numpy(), settings.SEED)
+    data = model.encode(train["text"].to_numpy(), train["target"].to_numpy(copy=True))
+    step = classification_step(label_smoothing=config.label_smoothing)
+    sides = both_sides(model.network, data, config.batch_size, config.batches, step, config.clip)
+    return sides, describe_data(sms=frame)
+
+
+def sick_sides(name: str, rows: int | None) -> tuple[dict[str, Side], dict]:
+    """The training side of fold 0."""
+    config = sick_config.CONFIGS[name]
+    chosen = sick_data.sides("cv0", rows=rows)
+    settings.seed_everything(settings.SEED)
+    words = sick_data.words_of(config, chosen, None, settings.SEED)
+    model = SimilarityModel(config, words.reader.vocabulary, words.matrix)
+    targets = to_similarity(chosen.train["relatedness"])
+    labels = [CLASSES.index(label) for label in chosen.train["entailment"]]
+    data = EncodedPairs(*sick_data.sentences(chosen.train), model.reader, targets=targets, labels=labels)
+    sides = both_sides(model.network, data, config.batch_size, "sorted", make_step(config), config.clip)
+    return sides, describe_data(sick=chosen.train)
+
+
+def run(sizes: Sizes) -> Outcome:
+    """The assignment's LSTM and our best on SMS, our best on SICK."""
+    rows, found, data = [], {}, {}
+    for corpus, name, make in (("sms", "lstm", sms_sides), ("sms", "best", sms_sides), ("sick", "best", sick_sides)):
+        sides, read = make(name, sizes.rows)
+        rounds = alternate(sides, sizes)
+        unit = "pairs/s" if corpus == "sick" else "messages/s"
+        rates = (rounds["ours"].rate, rounds["reference"].rate)
+        what = f"an epoch of {corpus.upper()}, {name}, against packed random batches"
+        rows.append(Row(f"{corpus}.epoch_{name}", what, unit, *rates, goal=GOAL))
+        found[f"{corpus}_{name}"] = details(rounds)
+        data |= read
+    return Outcome(rows, found, data)

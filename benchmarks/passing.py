@@ -1,0 +1,85 @@
+"""Wall time until our BiLSTM passes the best linear peer on validation, against that peer's own fit. One round."""
+
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+
+from benchmarks.corpus import Titles, titles
+from benchmarks.harness import Outcome, Row, Sizes
+from helpers import settings
+from helpers.model.metrics import multiclass_metrics
+from helpers.model.title_baselines import TITLE_PEERS
+from helpers.tasks import meli
+from helpers.tasks.meli_config import CONFIGS
+from helpers.tasks.meli_studies import BEST_PEER
+
+
+class _PassedError(Exception):
+    """Enough: the score to beat is beaten."""
+
+
+def peer_score(known: Titles, peer: str) -> tuple[float, float]:
+    """Seconds of its fit on the training side, and balanced accuracy on the validation side."""
+    texts, targets = (known.frame[name].to_numpy() for name in ("title", "target"))
+    rows = known.parts.train
+    start = time.perf_counter()
+    fitted = TITLE_PEERS[peer]().fit(texts[rows], targets[rows])
+    seconds = time.perf_counter() - start
+    said = fitted.predict(texts[known.parts.valid])
+    return seconds, multiclass_metrics(targets[known.parts.valid], said)["balanced_accuracy"]
+
+
+@contextmanager
+def empty_artifacts() -> Iterator[None]:
+    """No checkpoint of an earlier run is taken up, none is left."""
+    before = os.environ.get("ARTIFACTS_DIR")
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["ARTIFACTS_DIR"] = folder
+        try:
+            yield
+        finally:
+            if before is None:
+                del os.environ["ARTIFACTS_DIR"]
+            else:
+                os.environ["ARTIFACTS_DIR"] = before
+
+
+def race(known: Titles, score: float, epochs: int | None) -> list[dict]:
+    """Train our best configuration from raw titles, with validation after every epoch, until it passes the score.
+
+    Returns:
+        epoch, seconds since the start (reading, training and validating), score; of every epoch run.
+    """
+    config = replace(CONFIGS["best"], valid=True)
+    config = config if epochs is None else replace(config, epochs=epochs)
+    rows, start = [], time.perf_counter()
+
+    def note(row: dict) -> None:
+        reached = row["valid_balanced_accuracy"]
+        rows.append({"epoch": row["epoch"], "seconds": time.perf_counter() - start, "score": reached})
+        if reached > score:
+            raise _PassedError
+
+    with empty_artifacts(), suppress(_PassedError):
+        meli.fit_titles(config, known.frame, known.parts.train, known.parts.valid, seed=settings.SEED, on_epoch=note)
+    return rows
+
+
+def run(sizes: Sizes) -> Outcome:
+    """The peer first, then the race against its score."""
+    known = titles(sizes.titles)
+    seconds, score = peer_score(known, BEST_PEER)
+    rows = race(known, score, sizes.passing_epochs)
+    passed = rows[-1]["score"] > score
+    what = f"until our BiLSTM passes {BEST_PEER} on validation (one round)" + ("" if passed else ": NOT PASSED")
+    goal = 1 if passed else None
+    row = Row("meli.passing", what, "s", rows[-1]["seconds"], seconds, goal, lower_is_better=True)
+    said = "passed" if passed else "NOT PASSED in the epochs there were: the seconds are those of all of them"
+    note = f"passing: {BEST_PEER} {score:.4f} in {seconds:.1f} s; " + ", ".join(
+        f"epoch {r['epoch']} {r['score']:.4f} at {r['seconds']:.1f} s" for r in rows
+    )
+    facts = {"peer": BEST_PEER, "peer_score": score, "epochs": rows, "passed": passed, "rounds": 1}
+    return Outcome([row], facts, known.data, [f"{note}: {said}"])
