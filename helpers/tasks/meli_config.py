@@ -53,8 +53,6 @@ ATTEMPTS = {  # what was tried on the way to BEST, one step away from it each
     "no_skip": replace(BEST, skip=False),
     "no_pairs": replace(BEST, pairs=False),
     "no_smoothing": replace(BEST, label_smoothing=0.0),
-    "last_state": replace(BEST, pooling="last"),
-    "gru": replace(BEST, cell="gru"),
 }
 CONFIGS = {
     "baseline": BASELINE,
@@ -75,4 +73,7 @@ NAMES = {  # as tables and figures call them
     "char_nb": "TF-IDF de caracteres, ComplementNB",
     "word_sgd": "TF-IDF de palabras, lineal (SGD)",
     "char_sgd": "TF-IDF de caracteres, lineal (SGD)",
+    "no_skip": "… sin el atajo de los vectores a la salida",
+    "no_pairs": "… sin los pares de palabras",
+    "no_smoothing": "… sin suavizado de rótulos",
 }
