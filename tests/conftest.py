@@ -1,6 +1,11 @@
-"""Tests write outside the working tree, whatever the environment says."""
+"""Tests write outside the working tree, whatever the environment says; and how long test_fuzz.py looks."""
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+FUZZ = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("quick", max_examples=200, derandomize=True, **FUZZ)  # the same cases every time
+settings.register_profile("long", max_examples=2000, **FUZZ)
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from helpers.data.batching import EncodedTexts, make_loader
 from helpers.data.text import Vocabulary, tokenize
-from helpers.model.checkpoints import load_checkpoint
+from helpers.model.checkpoints import CheckpointError, load_checkpoint
 from helpers.model.metrics import multiclass_metrics
 from helpers.model.networks import RecurrentEncoder, TextClassifier, TokenEmbedding
 from helpers.model.recovery import Recovery
@@ -200,7 +200,7 @@ def test_a_write_that_fails_leaves_the_checkpoints_before_it(tmp_path, monkeypat
     cut(tmp_path / "r", 4)
     before = {slot: load_checkpoint(tmp_path / "r" / slot)[1]["number"] for slot in "ab"}
     monkeypatch.setattr("helpers.model.checkpoints.save_file", full)
-    with pytest.raises(OSError, match="No space left"), recovery(tmp_path / "r") as kept:
+    with pytest.raises(CheckpointError, match="No space left"), recovery(tmp_path / "r") as kept:
         train(kept)
     assert {slot: load_checkpoint(tmp_path / "r" / slot)[1]["number"] for slot in "ab"} == before
     assert sorted(path.name for path in (tmp_path / "r").iterdir()) == ["a", "b", "lock"]

@@ -5,6 +5,7 @@ import gzip
 import lzma
 import shutil
 import stat
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -12,7 +13,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import BinaryIO
 
-BROKEN = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, OSError, RuntimeError)
+DAMAGED = (
+    *(zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, struct.error, EOFError, RuntimeError),
+    *(ValueError, TypeError, LookupError),  # out of zipfile and tarfile, which trust what the headers say
+)
 
 
 class ArchiveError(Exception):
@@ -38,7 +42,7 @@ def extract(archive: Path, members: Mapping[str, Path]) -> set[str]:
                         shutil.copyfileobj(stream, file, 1 << 20)
                     found.add(name)
                     break
-    except BROKEN as error:
+    except (*DAMAGED, OSError) as error:
         raise ArchiveError(f"damaged archive ({error or type(error).__name__})") from error
     return found
 
@@ -76,7 +80,7 @@ def open_stream(path: Path, member: str | None = None) -> BinaryIO:
         member: file inside a .zip; None where it holds one file only.
 
     Raises:
-        ArchiveError: the zip is damaged or does not hold that one file.
+        ArchiveError: the zip is damaged, encrypted or does not hold that one file.
     """
     if path.suffix == ".gz":
         return gzip.open(path, "rb")
@@ -90,5 +94,5 @@ def open_stream(path: Path, member: str | None = None) -> BinaryIO:
         if len(names) != 1:
             raise ArchiveError(f"{path.name}: {member or 'a single file'} wanted, it holds {opened.namelist()}")
         return opened.open(names[0])  # keeps the archive open until it is closed itself
-    except zipfile.BadZipFile as error:
+    except DAMAGED as error:
         raise ArchiveError(f"{path.name}: damaged archive ({error})") from error

@@ -93,7 +93,8 @@ def _tokens(title: str) -> list[str]:
     _check_text(title)
     text = title.lower()
     if "<" in text:
-        text = _TAG.sub("", text)
+        end = text.rfind(">") + 1  # behind the last ">" no tag ends; looked for there, each "<" would read to the end
+        text = _TAG.sub("", text[:end]) + text[end:]
     if text.isascii():
         return _ASCII_TOKENS.findall(text)
     return _TOKENS.findall(_INNER_DIGITS.sub(r"\1", text))

@@ -15,7 +15,15 @@ import pandas as pd
 
 from helpers import settings
 from helpers.data import catalogue
-from helpers.data.schema import SchemaError, check_filled, check_one_of, parse_number, read_lines, split_fields
+from helpers.data.schema import (
+    SchemaError,
+    check_filled,
+    check_one_of,
+    parse_number,
+    parse_whole,
+    read_lines,
+    split_fields,
+)
 from helpers.data.sources import SourceError, cached, obtain, obtain_all_or_sample, obtain_or_sample
 from helpers.data.verification import file_sha256
 
@@ -156,7 +164,7 @@ def load_meli(
 @lru_cache(maxsize=1)
 def _read_meli(stamps: tuple[tuple[Path, int, int], ...], columns: tuple[str, ...]) -> pd.DataFrame:
     """The rows of these files, read once while they stay as they are: every training asks for them."""
-    frames = [chunk for file, *_ in stamps for chunk in _meli_chunks(file, list(columns))]
+    frames = [chunk for file, *_ in stamps for chunk in meli_chunks(file, list(columns))]
     return pd.concat(frames, ignore_index=True)
 
 
@@ -176,6 +184,8 @@ def _sick_rows(path: Path, columns: dict[str, str]) -> Iterator[tuple]:
     for name in columns:
         if name not in header:
             raise SchemaError(path, 1, name, "a column of that name in the header", header)
+    if len(set(header)) < len(header):
+        raise SchemaError(path, 1, "(header)", "every column once", header)
     for row, line in lines:
         values = dict(zip(header, split_fields(path, row, line, (len(header),)), strict=True))
         fields = {column: values[name] for name, column in columns.items()}
@@ -186,7 +196,7 @@ def _sick_rows(path: Path, columns: dict[str, str]) -> Iterator[tuple]:
         if "partition" in fields:
             fields["partition"] = fields["partition"].lower()
             check_one_of(path, row, "partition", fields["partition"], SICK_PARTITIONS)
-        fields["pair_id"] = int(parse_number(path, row, "pair_id", fields["pair_id"], 1, math.inf))
+        fields["pair_id"] = parse_whole(path, row, "pair_id", fields["pair_id"], 1)
         yield tuple(fields.values())
 
 
@@ -222,7 +232,12 @@ def _semeval_rows(path: Path) -> Iterator[tuple]:
         yield parse_number(path, row, "score", score, 0, 5) if score else math.nan, first, second, path.stem
 
 
-def _meli_chunks(path: Path, columns: list[str]) -> Iterator[pd.DataFrame]:
+def meli_chunks(path: Path, columns: list[str]) -> Iterator[pd.DataFrame]:
+    """Some columns of a course file, MELI_CHUNK rows at a time.
+
+    Raises:
+        SchemaError: a row is not as it should be (names file, row and field).
+    """
     rows: list[tuple] = []
     for row, line in read_lines(path):
         record = _meli_record(path, row, line)
@@ -237,7 +252,7 @@ def _meli_chunks(path: Path, columns: list[str]) -> Iterator[pd.DataFrame]:
 def _meli_record(path: Path, row: int, line: str) -> dict:
     try:
         record = json.loads(line)
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:  # also numbers and nesting beyond what Python reads
         raise SchemaError(path, row, "(line)", "one JSON object", line) from error
     if not isinstance(record, dict):
         raise SchemaError(path, row, "(line)", "one JSON object", line)

@@ -43,8 +43,8 @@ def split_fields(path: Path, row: int, line: str, counts: tuple[int, ...]) -> li
 
 
 def check_filled(path: Path, row: int, field: str, value: object) -> None:
-    """Refuse what is no text, or blank."""
-    if not isinstance(value, str) or not value.strip():
+    """Refuse what is no text, blank, or holds half of a character (a lone surrogate, which JSON can write)."""
+    if not isinstance(value, str) or not value.strip() or any("\ud800" <= sign <= "\udfff" for sign in value):
         raise SchemaError(path, row, field, "a text that is not empty", value if value is not None else "null")
 
 
@@ -60,6 +60,13 @@ def parse_number(path: Path, row: int, field: str, text: str, low: float, high: 
         value = float(text)
     except ValueError:
         value = math.nan
-    if not low <= value <= high:
+    if not (low <= value <= high and math.isfinite(value)):
         raise SchemaError(path, row, field, f"a number from {low} to {high}", text)
     return value
+
+
+def parse_whole(path: Path, row: int, field: str, text: str, low: int) -> int:
+    """The whole number from low on that a text of digits stands for."""
+    if not (text.isascii() and text.isdigit() and len(text) < 16 and int(text) >= low):
+        raise SchemaError(path, row, field, f"a whole number from {low} on", text)
+    return int(text)

@@ -14,6 +14,7 @@ from helpers.data.text import UNKNOWN, Vocabulary
 
 CASES = ("exact", "fallback", "lower")
 NO_LABEL = -100  # what torch's cross-entropy leaves out
+MAX_WORDS = 500  # longer sentences are cut: padded, one of them would fill the memory
 
 
 def spellings(word: str, case: str) -> tuple[str, ...]:
@@ -50,7 +51,7 @@ class SentenceReader:
     def ids(self, sentence: str) -> np.ndarray:
         """(words, at least 1) int64."""
         found = [number for word in tokenize_sentence(sentence) for number in self.word_ids(word)]
-        return np.array(found or [UNKNOWN], dtype=np.int64)
+        return np.array(found[:MAX_WORDS] or [UNKNOWN], dtype=np.int64)
 
     def word_ids(self, word: str) -> list[int]:
         """One id, or those of the parts of a hyphenated word."""

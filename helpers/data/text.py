@@ -52,7 +52,7 @@ class Vocabulary:
         """
         counts = Counter(token for tokens in texts for token in tokens)
         ranked = [token for token, count in counts.most_common(max_size) if count >= min_count]
-        return cls(list(dict.fromkeys([*ranked, *extra])))
+        return cls([token for token in dict.fromkeys([*ranked, *extra]) if token not in ("<pad>", "<unk>")])
 
     def __len__(self) -> int:
         return len(self.tokens)

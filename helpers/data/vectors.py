@@ -1,6 +1,8 @@
 """Pretrained word vectors: word2vec text and binary, GloVe text; read as a stream, keeping only the wanted words."""
 
+import lzma
 import re
+import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -13,8 +15,8 @@ import numpy as np
 
 from helpers.data.archives import ArchiveError, open_stream
 
-CUT_STREAM = (EOFError, zlib.error, zipfile.BadZipFile, OSError)
-HEADER = re.compile(rb"(\d+) (\d+)\s*")
+CUT_STREAM = (EOFError, zlib.error, lzma.LZMAError, struct.error, RuntimeError, zipfile.BadZipFile, OSError)
+HEADER = re.compile(rb"(\d{1,15}) (\d{1,9})\s*")
 
 
 class VectorFileError(ValueError):
@@ -164,6 +166,8 @@ def _binary_rows(stream: BinaryIO, count: int, dim: int) -> Iterator:
         start_of_vector, word = space + 1, buffer[start:space].lstrip(b"\n")
         start = start_of_vector + width
         yield word, dim, partial(np.frombuffer, buffer[start_of_vector:start], dtype="<f4")
+    if (buffer[start:] + stream.read(2)).strip(b"\n"):
+        raise EOFError("there is more behind the last row")
 
 
 def _decode(path: Path, number: int, word: bytes) -> str:

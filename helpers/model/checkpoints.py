@@ -26,7 +26,8 @@ def save_checkpoint(folder: Path, tensors: dict[str, Tensor], description: dict)
         description: anything JSON holds; what is needed to build the model again.
 
     Raises:
-        CheckpointError: the folder holds something that is no checkpoint; nothing in it is touched.
+        CheckpointError: the folder holds something that is no checkpoint, or it cannot be written (the disk is full);
+            nothing in it is touched.
     """
     folder = Path(folder)
     if strangers := [path.name for path in folder.glob("*") if path.name not in (TENSORS, DESCRIPTION)]:
@@ -45,6 +46,8 @@ def save_checkpoint(folder: Path, tensors: dict[str, Tensor], description: dict)
             shutil.rmtree(discarded)
         else:
             os.replace(temporary, folder)
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{folder} cannot be written ({error}): make room, or choose another folder") from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return folder

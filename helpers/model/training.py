@@ -1,6 +1,7 @@
 """Training: one epoch, evaluation, and fit with early stopping; every kind of task brings its own step."""
 
 import copy
+import math
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -65,7 +66,7 @@ def classification_step(*, label_smoothing: float = 0.0, class_weights: Tensor |
         logits = model(batch)
         losses = nn.functional.cross_entropy(logits, batch.targets, reduction="none", label_smoothing=label_smoothing)
         if class_weights is not None:
-            losses = losses * class_weights[batch.targets]
+            losses = losses * class_weights.to(losses.device)[batch.targets]
         return losses.mean(), logits
 
     return step
@@ -100,6 +101,8 @@ def train_epoch(
         for optimizer in optimizers:
             optimizer.zero_grad(set_to_none=True)
         loss.backward()
+        if not all(_is_finite(p.grad) for p in parameters if p.grad is not None):
+            raise NonFiniteLoss(f"the gradient is not finite at batch {done.batches} (rows {batch.rows[:8].tolist()}…)")
         if clip is not None:
             done.norms.append(nn.utils.clip_grad_norm_(parameters, clip).item())
         for moved in (*optimizers, *schedulers):
@@ -114,6 +117,11 @@ def train_epoch(
             after_batch()
     done.seconds = time.perf_counter() - start
     return _in_row_order(done.total, done.seen), done.norms
+
+
+def _is_finite(gradient: Tensor) -> bool:
+    values = gradient._values() if gradient.is_sparse else gradient
+    return bool(torch.isfinite(values).all())
 
 
 @torch.inference_mode()
@@ -189,7 +197,10 @@ def _epoch(
     row = {"epoch": len(s.rows) + 1} | _speed(s.done.batches, s.done.seconds) | _norms(norms)
     row |= _side("train", met, metrics)
     if loaders.valid is not None:
-        row |= _side("valid", evaluate(judged, loaders.valid, step), metrics)
+        judgement = evaluate(judged, loaders.valid, step)
+        if not math.isfinite(judgement.loss):
+            raise NonFiniteLoss(f"validation loss is {judgement.loss} after epoch {row['epoch']}")
+        row |= _side("valid", judgement, metrics)
         watch, higher_is_better = watched
         score = row[watch] if higher_is_better else -row[watch]
         if s.best is None or score > s.best:

@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import nbformat
+from jupyter_client.kernelspec import KernelSpecManager
+from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbconvert import HTMLExporter
@@ -85,7 +87,7 @@ def _execute_one(path: Path, profile: str, out_dir: Path | None, timeout: float 
 
 
 def run_notebook(path: Path, *, profile: str, timeout: float | None = None) -> NotebookNode:
-    """Execute one notebook in memory and tidy it.
+    """Execute one notebook in memory and tidy it: by this Python, whatever kernel it names, in its own folder.
 
     Raises:
         NotebookError: which notebook, which cell, its first line, and what it raised.
@@ -100,13 +102,14 @@ def run_notebook(path: Path, *, profile: str, timeout: float | None = None) -> N
     current = []  # positions of the cells started so far
     client = NotebookClient(
         notebook,
-        kernel_name="python3",
         timeout=timeout,
         coalesce_streams=True,
         record_timing=False,
         resources={"metadata": {"path": str(path.resolve().parent)}},
         on_cell_start=lambda cell, cell_index: current.append(cell_index),
     )
+    # without a look at the installed kernels: one called python3 may be another Python's
+    client.km = AsyncKernelManager(kernel_spec_manager=KernelSpecManager(kernel_dirs=[]))
     try:
         client.execute(env=_kernel_environment(profile), transport_encryption="auto")
     except CellExecutionError as error:

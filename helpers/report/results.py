@@ -31,6 +31,10 @@ def write_text(path: Path, text: str) -> Path:
             file.write(text)
         Path(temporary).chmod(0o644)
         os.replace(temporary, path)
+    except OSError as error:
+        if error.errno is not None:  # a full disk names no file
+            error.filename = str(path)
+        raise
     finally:
         Path(temporary).unlink(missing_ok=True)
     return path

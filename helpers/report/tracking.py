@@ -1,5 +1,6 @@
 """MLflow: one context manager around a training, and the table of what was run."""
 
+import fcntl
 import logging
 import os
 import tempfile
@@ -18,7 +19,7 @@ def store_uri() -> str:
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{settings.ROOT / 'mlflow.db'}"
 
 
-def _client():
+def client():
     """MLflow pointed at the store, without the lines its migrations print."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
@@ -27,7 +28,25 @@ def _client():
     for name in ("alembic", "mlflow"):
         logging.getLogger(name).setLevel(logging.WARNING)
     mlflow.set_tracking_uri(store_uri())
+    with _alone():
+        mlflow.search_experiments(max_results=1)  # makes the tables of a new store
     return mlflow
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Hold a SQLite store: two processes that make its tables at once would leave neither with a store."""
+    folder = _store_folder()
+    if folder is None:
+        yield
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def _experiment_id(mlflow, name: str) -> str:
@@ -40,12 +59,16 @@ def _experiment_id(mlflow, name: str) -> str:
         return mlflow.get_experiment_by_name(name).experiment_id
 
 
+def _store_folder() -> Path | None:
+    """Of a SQLite store; None for another kind."""
+    uri = store_uri()
+    return Path(uri.removeprefix("sqlite:///")).resolve().parent if uri.startswith("sqlite:///") else None
+
+
 def _artifact_location(name: str) -> str | None:
     """Beside a SQLite store; MLflow's own default is the working directory, which is notebooks/ in a kernel."""
-    uri = store_uri()
-    if not uri.startswith("sqlite:///"):
-        return None
-    return (Path(uri.removeprefix("sqlite:///")).resolve().parent / "mlruns" / name).as_uri()
+    folder = _store_folder()
+    return None if folder is None else (folder / "mlruns" / name).as_uri()
 
 
 class Tracked:
@@ -81,7 +104,7 @@ def run(experiment: str, name: str, *, params: dict, tags: dict | None = None, n
         tags: what runs are found by later.
         nested: a child of the run that is open.
     """
-    mlflow = _client()
+    mlflow = client()
     started = mlflow.start_run(
         experiment_id=_experiment_id(mlflow, experiment), run_name=name, nested=nested, tags=tags
     )
@@ -92,7 +115,7 @@ def run(experiment: str, name: str, *, params: dict, tags: dict | None = None, n
 
 def runs(experiment: str) -> pd.DataFrame:
     """Finished runs of an experiment: columns tags.*, params.*, metrics.*; empty where there is none."""
-    mlflow = _client()
+    mlflow = client()
     if mlflow.get_experiment_by_name(experiment) is None:
         return pd.DataFrame()
     found = mlflow.search_runs(

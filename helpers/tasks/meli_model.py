@@ -31,6 +31,8 @@ class MeliModel:
         Raises:
             TypeError: an element is not a string (names its position).
         """
+        if isinstance(texts, str):
+            raise TypeError("one string where a list of texts is needed: put it into brackets")
         for i, text in enumerate(texts):
             if not isinstance(text, str):
                 raise TypeError(f"title {i} is {type(text).__name__}, not a string")
