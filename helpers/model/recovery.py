@@ -110,7 +110,7 @@ class Recovery(AbstractContextManager):
     def save(self, standing: Standing) -> None:
         """Write a checkpoint now, over the older of the two."""
         self._number += 1
-        tensors, description = _packed(standing)
+        tensors, description = packed(standing)
         description |= {"identity": self.identity, "number": self._number}
         save_checkpoint(self.folder / SLOTS[self._number % 2], tensors, description)
         self._last = time.monotonic()
@@ -133,7 +133,7 @@ class Recovery(AbstractContextManager):
         if not found:
             return False
         self._number, tensors, description = max(found, key=lambda entry: entry[0])
-        _restore(standing, tensors, description)
+        restore(standing, tensors, description)
         self.say(f"entrenamiento retomado: época {len(standing.rows) + 1}, {standing.done.batches} lotes ya hechos")
         return True
 
@@ -153,7 +153,8 @@ def batches_left(loader: Iterable, done: Pass) -> Iterable:
     return batches
 
 
-def _packed(standing: Standing) -> tuple[dict[str, Tensor], dict]:
+def packed(standing: Standing) -> tuple[dict[str, Tensor], dict]:
+    """All that a training stands on, as tensors and what JSON holds."""
     s, done = standing, standing.done
     tensors = _prefixed("model", s.model.state_dict())
     tensors |= _prefixed("best", s.best_state or {})
@@ -184,7 +185,8 @@ def _packed(standing: Standing) -> tuple[dict[str, Tensor], dict]:
     return {name: tensor.detach().clone() for name, tensor in (tensors | moments).items()}, description
 
 
-def _restore(standing: Standing, tensors: dict[str, Tensor], description: dict) -> None:
+def restore(standing: Standing, tensors: dict[str, Tensor], description: dict) -> None:
+    """Bring a training, in place, to where packed() found one."""
     s = standing
     s.model.load_state_dict(_under("model", tensors))
     s.best_state = _under("best", tensors) or None

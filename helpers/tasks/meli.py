@@ -77,7 +77,7 @@ class Result:
 
 def fit_titles(
     config: Config, frame: pd.DataFrame, train: np.ndarray, valid: np.ndarray | None, *, reader=None, vectors=None,
-    seed: int, on_epoch=None, verbose=False,
+    seed: int, on_epoch=None, verbose=False, trainer=fit,
 ) -> tuple[MeliModel, History]:  # fmt: skip
     """Train on these rows of the frame and nothing else; a training that was interrupted goes on where it stood.
 
@@ -86,6 +86,7 @@ def fit_titles(
         reader: the representation; None builds the subwords of the training rows.
         vectors: (len(reader.vocabulary), embedding_dim) of a WordTitles.
         seed: of initial weights, batches and dropout.
+        trainer: called as fit is (fit_on of tasks.distributed, for several processes).
     """
     generator = settings.seed_everything(seed)
     if reader is None:
@@ -98,7 +99,7 @@ def fit_titles(
     )
     optimizers, schedulers = make_optimizers(config, model.network, config.epochs * len(loaders.train))
     with recovery("meli", config=asdict(config), seed=seed, titles=_read(frame, train, valid, vectors)) as kept:
-        history = fit(
+        history = trainer(
             model.network, loaders, titles_step(config.label_smoothing), optimizers=optimizers, schedulers=schedulers,
             epochs=config.epochs, metrics=class_metrics, patience=config.patience, watch="valid_balanced_accuracy",
             higher_is_better=True, on_epoch=on_epoch, verbose=verbose, recovery=kept,
@@ -138,7 +139,7 @@ def train(
         model_seed: of everything random in training.
         rows: use a stratified subset of this size; None uses all titles.
         epochs: instead of the configuration's.
-        options: on_epoch and verbose, as in fit.
+        options: on_epoch and verbose, as in fit; trainer, as in fit_titles.
 
     Raises:
         ValueError: unknown name.

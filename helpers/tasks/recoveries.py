@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 
 import numpy as np
@@ -12,15 +13,18 @@ from helpers.report.results import code_hash
 from helpers.tasks.studies import hash_of
 
 
-def recovery(task: str, **identity) -> Recovery:
+def recovery(task: str, **identity) -> AbstractContextManager[Recovery | None]:
     """Checkpoints of one training in artifacts/recovery, in a folder named after what decides its numbers.
 
     Versions, threads and the code of models and data are part of the identity: a training that was interrupted is
-    taken up by the code that began it, or begun again.
+    taken up by the code that began it, or begun again. Of the processes of one training the first alone keeps
+    checkpoints; the others get None.
 
     Args:
         identity: configuration, seeds, data (see digest), as JSON holds it.
     """
+    if int(os.environ.get("RANK") or 0) > 0:  # as torchrun numbers the processes
+        return nullcontext()
     identity |= {"versions": settings.versions(), "threads": settings.threads(), "code": _code()}
     folder = settings.artifacts_dir() / "recovery" / f"{task}-{hash_of(identity)[:16]}"
     return Recovery(folder, identity, every=checkpoint_seconds())

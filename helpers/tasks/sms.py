@@ -50,6 +50,8 @@ class SpamModel:
         Raises:
             TypeError: an element is not a string (names its position).
         """
+        if isinstance(texts, str):
+            raise TypeError("one string where a list of texts is needed: put it into brackets")
         for i, text in enumerate(texts):
             if not isinstance(text, str):
                 raise TypeError(f"message {i} is {type(text).__name__}, not a string")
@@ -110,13 +112,7 @@ def logits_metrics(targets: Tensor, logits: Tensor) -> dict[str, float]:
 
 
 def fit_texts(
-    config: Config,
-    texts: Sequence[str],
-    targets: np.ndarray,
-    *,
-    seed: int,
-    on_epoch=None,
-    verbose=False,
+    config: Config, texts: Sequence[str], targets: np.ndarray, *, seed: int, on_epoch=None, verbose=False, trainer=fit
 ) -> tuple[SpamModel, History]:
     """Train on these messages and nothing else; the validation part comes out of them.
 
@@ -125,6 +121,7 @@ def fit_texts(
     Args:
         targets: (len(texts),) 0 ham, 1 spam.
         seed: of validation part, initial weights, batches and dropout.
+        trainer: called as fit is (fit_on of tasks.distributed, for several processes).
     """
     generator = settings.seed_everything(seed)
     texts, targets = np.asarray(texts, dtype=object), np.asarray(targets)
@@ -142,7 +139,7 @@ def fit_texts(
     optimizers, schedulers = make_optimizers(config, model.network, config.epochs * len(loaders.train))
     read = digest(texts, targets, model.network.embedding.words.weight.detach().numpy())
     with recovery("sms", config=asdict(config), seed=seed, messages=read) as kept:
-        history = fit(
+        history = trainer(
             model.network, loaders, step, optimizers=optimizers, schedulers=schedulers, epochs=config.epochs,
             metrics=logits_metrics, patience=config.patience, clip=config.clip, ema=config.ema,
             on_epoch=on_epoch, verbose=verbose, recovery=kept,
@@ -237,7 +234,7 @@ def train(
         split: "random", "grouped" or "duplicates", as in split_messages.
         rows: use a stratified subset of this size; None uses all messages.
         epochs: instead of the configuration's.
-        options: on_epoch and verbose, as in fit.
+        options: on_epoch and verbose, as in fit; trainer, as in fit_texts.
 
     Raises:
         ValueError: unknown name.
