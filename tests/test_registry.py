@@ -1,0 +1,245 @@
+"""Registered models: what lies in their folders, that they say what the saved models say, and what they refuse."""
+
+import argparse
+import json
+import shutil
+import socket
+from pathlib import Path
+from types import SimpleNamespace
+
+import mlflow
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from mlflow.exceptions import MlflowException
+from mlflow.pyfunc import scoring_server
+from tiny_models import expected, flat, saved_models
+
+from helpers.apps import cli_serving, registry
+from helpers.apps.serving import MAX_ROWS, SERVICES, refuse_what_is_unreadable
+from helpers.model.checkpoints import CheckpointError
+
+TITLES = ["Funda Samsung J7 Prime", "", "😀 ñandú"]
+COLUMNS = {"meli-titles": [TITLES], "sms-spam": [TITLES], "sick-similarity": [TITLES, TITLES[::-1]]}
+FORMAT = {"MLmodel", "conda.yaml", "python_env.yaml", "requirements.txt", "input_example.json"}
+FORMAT |= {"serving_input_example.json", "served_model.py", "model.json", "model.safetensors"}
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    return saved_models(tmp_path_factory.mktemp("saved"))
+
+
+@pytest.fixture(scope="module")
+def addresses(saved, outside):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{outside / 'mlflow.db'}")
+        yield {name: registry.register(name, folder) for name, folder in saved.items()}
+
+
+@pytest.fixture(scope="module")
+def loaded(addresses):
+    return {name: mlflow.pyfunc.load_model(address) for name, address in addresses.items()}
+
+
+@pytest.fixture
+def server_functions(monkeypatch):
+    """MLflow's request handler as the server's process has it."""
+    for name in ("invocations", "parse_tf_serving_input"):
+        monkeypatch.setattr(scoring_server, name, getattr(scoring_server, name))
+    refuse_what_is_unreadable()
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_registered_model_says_what_the_saved_one_says(name, saved, loaded):
+    texts = COLUMNS[name]
+    said = loaded[name].predict(pd.DataFrame(dict(zip(SERVICES[name].columns, texts, strict=True))))
+    assert flat(said.to_dict("records")) == pytest.approx(flat(expected(name, saved[name], *texts)))
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_what_is_logged_is_tensors_json_and_code_and_no_pickle(name, addresses):
+    folder = Path(mlflow.artifacts.download_artifacts(addresses[name]))
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    assert {path.name for path in files} - {"registered_model_meta"} == FORMAT
+    assert [path.name for path in files if path.read_bytes().startswith((b"\x80", b"PK"))] == []
+    described = mlflow.models.get_model_info(addresses[name])
+    assert described.flavors["python_function"]["model_code_path"].endswith("served_model.py")
+    assert described.signature == SERVICES[name].signature
+    example = json.loads((folder / "input_example.json").read_text(encoding="utf8"))
+    assert example["columns"] == SERVICES[name].columns
+
+
+def changed(saved, folder):
+    """Another model than the saved one."""
+    model = SERVICES["sms-spam"].load(saved["sms-spam"])
+    next(model.network.parameters()).data.add_(1)
+    return model.save(folder)
+
+
+def test_the_same_model_again_adds_nothing_and_another_one_a_version(saved, addresses, tmp_path):
+    name, known = "sms-spam", addresses["sms-spam"]
+    assert registry.register(name, saved[name]) == known == registry.current(name)
+    newer = registry.register(name, changed(saved, tmp_path / "other"))
+    try:
+        assert newer != known
+        assert registry.current(name) == newer
+        source = mlflow.get_logged_model(mlflow.models.get_model_info(newer).model_id).artifact_location
+        shutil.rmtree(source.removeprefix("file://"))
+        assert registry.current(name) is None
+    finally:
+        mlflow.MlflowClient().delete_model_version(name, newer.rpartition("/")[2])
+    assert registry.current(name) == known
+
+
+@pytest.mark.usefixtures("addresses")
+def test_an_empty_store_has_none_and_unknown_names_are_told():
+    name = "meli-titles"
+    mlflow.MlflowClient().rename_registered_model(name, "elsewhere")
+    try:
+        assert registry.current(name) is None
+    finally:
+        mlflow.MlflowClient().rename_registered_model("elsewhere", name)
+    for call in (registry.current, registry.register):
+        with pytest.raises(ValueError, match="'bert' is not one of meli-titles, sms-spam, sick-similarity"):
+            call("bert")
+
+
+def test_what_is_not_saved_yet_is_trained_first_and_then_kept(saved, addresses, tmp_path, monkeypatch, capsys):
+    asked = []
+
+    def train(config, **options):
+        asked.append((config, options))
+        return SimpleNamespace(model=SERVICES["sms-spam"].load(saved["sms-spam"]), metrics={"f1": 0.9})
+
+    monkeypatch.setattr(registry.sms, "train", train)
+    monkeypatch.setenv("ARTIFACTS_DIR", str(tmp_path))
+    assert registry.register("sms-spam") == registry.register("sms-spam") == addresses["sms-spam"]
+    assert asked == [("best", {"verbose": True, "split_seed": 1, "model_seed": 1})]
+    assert (tmp_path / "sms-spam" / "model.safetensors").is_file()
+    assert "training the best configuration, about" in capsys.readouterr().out
+
+
+def test_what_cannot_be_loaded_is_not_registered(saved, addresses, tmp_path):
+    with pytest.raises(CheckpointError, match="is missing"):
+        registry.register("sms-spam", tmp_path)
+    with pytest.raises(CheckpointError, match="holds no meli model"):
+        registry.register("meli-titles", saved["sms-spam"])
+    damaged = shutil.copytree(saved["sms-spam"], tmp_path / "damaged")
+    (damaged / "model.safetensors").write_bytes(b"x")
+    with pytest.raises(CheckpointError, match="damaged"):
+        registry.register("sms-spam", damaged)
+    assert registry.current("sms-spam") == addresses["sms-spam"]
+
+
+@pytest.mark.parametrize(
+    ("frame", "reason"),
+    [
+        (pd.DataFrame({"sentence_a": ["a"]}), r"missing inputs \['sentence_b'\]"),
+        (pd.DataFrame({"sentence_a": ["a", "b"], "sentence_b": ["a", None]}), "sentence_b of row 1 is null"),
+        (pd.DataFrame({"sentence_a": ["a"], "sentence_b": [["a"]]}), "sentence_b of row 0 is list"),
+        (pd.DataFrame({"sentence_a": [5], "sentence_b": ["a"]}), "sentence_a"),
+        (pd.DataFrame({"sentence_a": ["a"], "sentence_b": ["a" * 1001]}), "1,001 characters: send at most 1,000"),
+        (pd.DataFrame({"sentence_a": [], "sentence_b": []}, dtype=object), "0 rows: send at least 1"),
+        (pd.DataFrame({"sentence_a": ["a"], "sentence_b": ["a"]}).sample(MAX_ROWS + 1, replace=True), "10,001 rows"),
+    ],
+)
+def test_a_wrong_frame_is_refused_with_the_reason(loaded, frame, reason):
+    with pytest.raises(MlflowException, match=reason) as refused:
+        loaded["sick-similarity"].predict(frame)
+    assert refused.value.get_http_status_code() == 400
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(texts=st.lists(st.text(st.characters(codec="utf-8"), max_size=60), min_size=1, max_size=4))
+def test_any_texts_are_answered_one_by_one(loaded, texts):
+    for name, service in SERVICES.items():
+        said = loaded[name].predict(pd.DataFrame(dict.fromkeys(service.columns, texts)))
+        assert len(said) == len(texts)
+        assert list(said) == service.outputs.input_names()
+
+
+def ask(model, data, content_type="application/json"):
+    return scoring_server.invocations(data, content_type, model, model.metadata.get_input_schema())
+
+
+@pytest.mark.usefixtures("server_functions")
+@pytest.mark.parametrize(
+    ("data", "content_type", "reason"),
+    [
+        ('{"dataframe_records": [{"message": "hola"}]}', None, "no Content-Type"),
+        ('{"dataframe_records": [{"message": ' + "9" * 5000 + "}]}", "application/json", "cannot be read"),
+        ('{"dataframe_records": ' + "[" * 100_000 + "]" * 100_000 + "}", "application/json", "cannot be read"),
+        ('{"dataframe_split": {"columns": [{}], "data": [["a"]]}}', "application/json", "cannot be read"),
+        ('{"inputs": [{"message": null}]}', "application/json", "inputs: send dataframe_records"),
+        ('{"instances": [{"message": null}]}', "application/json", "instances: send dataframe_records"),
+        ('{"dataframe_records": [{"message": "\\ud800"}]}', "application/json", "surrogates not allowed"),
+        ('{"dataframe_records": [{"message"', "application/json", "valid JSON"),
+        ('{"dataframe_records": []}', "application/json", "missing inputs"),
+        (b"\xff", "text/csv", "valid UTF-8"),
+    ],
+)  # fmt: skip
+def test_what_is_unreadable_is_refused_with_status_400(loaded, data, content_type, reason):
+    with pytest.raises(MlflowException, match=reason) as refused:
+        ask(loaded["sms-spam"], data, content_type)
+    assert refused.value.get_http_status_code() == 400
+
+
+@pytest.mark.usefixtures("server_functions")
+def test_what_is_readable_is_answered(saved, loaded):
+    answer = ask(loaded["sms-spam"], json.dumps({"dataframe_records": [{"message": text} for text in TITLES]}))
+    assert answer.status == 200
+    predictions = json.loads(answer.response)["predictions"]
+    assert flat(predictions) == pytest.approx(flat(expected("sms-spam", saved["sms-spam"], TITLES)))
+
+
+def options(*arguments):
+    parser = argparse.ArgumentParser()
+    cli_serving.add_commands(parser.add_subparsers())
+    return parser.parse_args(arguments)
+
+
+def run(*arguments):
+    found = options(*arguments)
+    return found.run(found)
+
+
+def test_the_command_line_registers_all_or_what_is_named(monkeypatch, capsys, tmp_path):
+    asked = []
+    monkeypatch.setattr(registry, "register", lambda name, folder: asked.append((name, folder)) or f"models:/{name}/1")
+    run("register")
+    run("register", "sms-spam", "--model", str(tmp_path))
+    assert asked == [*((name, None) for name in SERVICES), ("sms-spam", tmp_path)]
+    assert "registered: models:/sms-spam/1" in capsys.readouterr().out
+    with pytest.raises(ValueError, match="the folder of one model"):
+        run("register", "--model", str(tmp_path))
+    assert tuple(SERVICES) == tuple(registry.RECIPES) == cli_serving.NAMES
+
+
+def test_serving_registers_what_is_missing_and_becomes_mlflows_server(monkeypatch):
+    became = []
+    monkeypatch.setattr(registry, "current", lambda name: None)
+    monkeypatch.setattr(registry, "register", lambda name: f"models:/{name}/7")
+    monkeypatch.setattr(cli_serving.os, "execve", lambda *call: became.append(call))
+    with socket.socket() as taken:
+        taken.bind((cli_serving.HOST, 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(ValueError, match=f"port {port} is taken"):
+            run("serve", "sms-spam", "--port", str(port))
+    assert became == []
+    run("serve", "sms-spam", "--port", str(port))
+    program, arguments, environment = became[0]
+    assert arguments[:5] == [program, "-m", "mlflow", "models", "serve"]
+    told = dict(zip(arguments[5::2], arguments[6::2], strict=True))
+    assert told == {
+        "--model-uri": "models:/sms-spam/7", "--env-manager": "local", "--host": "127.0.0.1", "--port": str(port),
+    }  # fmt: skip
+    assert environment["MLFLOW_TRACKING_URI"].startswith("sqlite:///")
+
+
+@pytest.mark.parametrize("port", ["0", "65536", "-1", "http"])
+def test_ports_are_checked(port):
+    with pytest.raises(SystemExit):
+        options("serve", "sms-spam", "--port", port)
