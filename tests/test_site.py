@@ -1,3 +1,4 @@
+import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -10,6 +11,7 @@ from nbformat import v4
 
 from helpers import settings
 from helpers.report import results, site
+from helpers.report.readme_rows import ROWS
 
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 
@@ -26,7 +28,7 @@ def folder(tmp_path):
         table = v4.new_output("execute_result", data={"text/html": "<table><tr><td>ancha</td></tr></table>"})
         notebook.cells = [
             v4.new_markdown_cell(f"# 0{number} · Cuaderno: <b> y $x^2$\n\n**La pregunta.** ¿Cuánto es $a_{number}$?"),
-            v4.new_markdown_cell("### M1.1 Una sección\n\n**Respuesta.** `$no` y cuesta $140 o $150."),
+            v4.new_markdown_cell("### M1.1 Una sección\n\n**Respuesta.** `$no` y cuesta $140 o $150; $b$ vale $b$."),
             v4.new_code_cell("tabla", outputs=[table], execution_count=1),
             *cells,
             v4.new_markdown_cell(f"## Qué aprendimos\n\n- La **lección** {number}.\n- Otra."),
@@ -81,9 +83,10 @@ def test_the_index_says_of_every_notebook_its_question_its_lesson_and_the_figure
 
 def test_formulas_become_mathml_and_code_and_money_stay(pages):
     page = pages["01_uno"]
-    assert "<msup>" in page
+    assert re.search(r"<math [^>]*><mrow><msup><mi>x</mi><mn>2</mn></msup></mrow></math>", page)
+    assert re.search(r"vale <math [^>]*><mrow><mi>b</mi></mrow></math>", page)
     assert "$no" in page
-    assert "cuesta $140 o $150." in page
+    assert "cuesta $140 o $150;" in page
 
 
 def test_tables_scroll_and_neighbours_are_linked(pages):
@@ -97,6 +100,27 @@ def test_the_real_index_has_the_results_and_the_licences(folder, tmp_path):
     value = re.search(r"\| (\d\.\d{4}) ±", results.readme_table(settings.ROOT / "results"))[1]
     assert value in index
     assert "CC BY-NC-SA 3.0" in index
+    assert "no la dicen quienes los publican" in index
+
+
+def test_the_index_has_every_row_of_the_results_in_spanish():
+    words = json.loads((site.PAGES / "spanish.json").read_text(encoding="utf8"))
+    english = {text for row in ROWS for text in (row.model, row.metric, row.to_beat)}
+    assert not english - set(words), "pages/spanish.json lacks what the index calls these"
+
+
+def test_a_row_of_a_notebook_leads_to_its_page_where_there_is_one(folder, tmp_path):
+    row = "| [02 · Titles](notebooks/02_uno.ipynb) | GRU | accuracy | 0.9 | [07 · x](notebooks/07_x.ipynb) |"
+    pages = [site.read_page(path) for path in sorted(folder.glob("*.ipynb"))]
+    linked = site._in_spanish(site._linked(row, pages))
+    assert linked == "| [02 · Cuaderno](02_uno.html) | GRU | exactitud | 0.9 | 07 · x |"
+
+
+def test_an_image_that_is_not_in_the_notebook_is_refused(tmp_path):
+    notebook = v4.new_notebook(cells=[v4.new_markdown_cell("# Uno\n\n![una](otra/figura.png)")])
+    nbformat.write(notebook, tmp_path / "01_uno.ipynb")
+    with pytest.raises(ValueError, match=r"01_uno\.ipynb: image 'otra/figura\.png' lies outside"):
+        site.read_page(tmp_path / "01_uno.ipynb")
 
 
 def test_what_cannot_be_built_says_why(tmp_path):

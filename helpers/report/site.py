@@ -1,6 +1,7 @@
 """The site: a page per notebook, as committed, and an index; nothing on it asks the network for anything."""
 
 import html
+import json
 import re
 from collections.abc import Iterable
 from importlib.resources import files
@@ -19,6 +20,7 @@ from helpers import settings
 from helpers.report.notebook_text import FENCE, headings
 from helpers.report.results import readme_table, write_text
 
+PAGES = files("helpers.report") / "pages"
 TITLE = "Redes recurrentes para texto, en siete cuadernos"
 LICENCES = "Licences of the data"  # README's heading
 TELLING = "portada"  # tag of the code cell whose figure stands for the notebook on the index
@@ -27,6 +29,8 @@ CODE_SPAN = re.compile(r"(`+).+?\1", re.DOTALL)
 # as in pandoc: no space inside the dollars, no digit after them; an amount of money is not a formula
 FORMULA = re.compile(r"\$\$(?P<block>.+?)\$\$|(?<![\\$\w])\$(?=\S)(?P<inline>[^$\n]+?)(?<=\S)\$(?![\d\w])", re.DOTALL)
 TABLE = re.compile(r"<table\b.*?</table>", re.DOTALL)
+LINK = re.compile(r"\[(?P<text>[^\]]+)\]\(notebooks/(?P<name>\w+)\.ipynb\)")
+OUTSIDE = re.compile(r'<img\b[^>]*\bsrc="(?!data:)([^"]*)"')
 REPRODUCE = """## Cómo se reproduce
 
 Con Python 3.11 y GNU make, en una copia del repositorio:
@@ -51,6 +55,11 @@ class Page(NamedTuple):
     lesson: str
     figure: str  # a data address, or empty
 
+    @property
+    def label(self) -> str:
+        """The title up to its colon."""
+        return self.title.partition(":")[0]
+
 
 def build_site(paths: Iterable[Path], out_dir: Path, *, results_dir: Path | None = None) -> list[Path]:
     """Write index.html and <notebook>.html for every notebook, as it stands.
@@ -59,9 +68,9 @@ def build_site(paths: Iterable[Path], out_dir: Path, *, results_dir: Path | None
         The pages, the index first.
 
     Raises:
-        ValueError: no notebooks, one without a title, a formula that cannot be read.
+        ValueError: no notebooks, one without a title, a formula that cannot be read, an image that lies elsewhere.
     """
-    pages = [read_page(Path(path)) for path in sorted(paths)]
+    pages = [read_page(path) for path in sorted(map(Path, paths), key=lambda path: path.name)]
     if not pages:
         raise ValueError("no notebooks: there is no site to build")
     written = [_write(out_dir, "index", TITLE, _index(pages, results_dir), pages)]
@@ -83,7 +92,10 @@ def read_page(path: Path) -> Page:
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
             cell.source = with_mathml(cell.source)
-    body, _ = HTMLExporter(template_name="basic", embed_images=True).from_notebook_node(notebook)
+    # nbconvert's own embed_images takes MathML apart; attachments it embeds anyway
+    body, _ = HTMLExporter(template_name="basic").from_notebook_node(notebook)
+    if elsewhere := OUTSIDE.search(body):
+        raise ValueError(f"{path.name}: image {elsewhere[1]!r} lies outside the notebook: attach it to its cell")
     body = body.replace(NO_DESCRIPTION, "Figura; la describe el texto que la acompaña")
     return Page(path.stem, titles[0], scrolling_tables(body), question, lesson, figure)
 
@@ -157,16 +169,31 @@ def _html(markdown: str) -> str:
 
 
 def _index(pages: list[Page], results_dir: Path | None) -> str:
-    table = readme_table(results_dir)
-    for page in pages:
-        table = table.replace(f"notebooks/{page.name}.ipynb", f"{page.name}.html")
-    parts = [f"<h1>{TITLE}</h1>", *map(_card, pages), "<h2>Resultados</h2>", _html(table)]
+    results = _html(_in_spanish(_linked(readme_table(results_dir), pages)))
+    parts = [f"<h1>{TITLE}</h1>", *map(_card, pages), "<h2>Resultados</h2>", f'<div class="results">{results}</div>']
     parts += [
         '<p class="note">Media ± desviación típica sobre las semillas que nombra cada cuaderno.</p>',
         _html(REPRODUCE),
         _html(_licences()),
     ]
     return "\n".join(parts)
+
+
+def _linked(table: str, pages: list[Page]) -> str:
+    """Links to notebooks become links to their pages, by their short titles; without a page, only the text stays."""
+    names = {page.name: page.label for page in pages}
+
+    def link(match: re.Match) -> str:
+        return f"[{names[match['name']]}]({match['name']}.html)" if match["name"] in names else match["text"]
+
+    return LINK.sub(link, table)
+
+
+def _in_spanish(table: str) -> str:
+    """A Markdown table whose cells are those of README, in Spanish where pages/spanish.json knows them."""
+    words = json.loads((PAGES / "spanish.json").read_text(encoding="utf8"))
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()]
+    return "\n".join(f"| {' | '.join(words.get(cell, cell) for cell in row)} |" for row in rows)
 
 
 def _card(page: Page) -> str:
@@ -181,7 +208,8 @@ def _licences(readme: Path | None = None) -> str:
     section = re.search(rf"^## {LICENCES}\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
     if section is None or not (rows := re.findall(r"^\| (?!Data |-).*\|$", section[1], re.MULTILINE)):
         raise ValueError(f"README.md: no table under the heading {LICENCES!r}")
-    return "\n".join(["## Licencias de los datos", "", "| Datos | Licencia |", "|---|---|", *rows])
+    table = _in_spanish("\n".join(["| Datos | Licencia |", "|---|---|", *rows]))
+    return f"## Licencias de los datos\n\n{table}"
 
 
 def _contents(page: Page) -> str:
@@ -201,15 +229,14 @@ def _turn(pages: list[Page], number: int) -> str:
 
 
 def _write(out_dir: Path, name: str, title: str, body: str, pages: list[Page]) -> Path:
-    folder = files("helpers.report") / "pages"
-    style = (folder / "style.css").read_text(encoding="utf8")
+    style = (PAGES / "style.css").read_text(encoding="utf8")
     style += HtmlFormatter(style="default").get_style_defs(".highlight")
-    links = [("index", "Inicio"), *((page.name, page.title.partition(":")[0]) for page in pages)]
+    links = [("index", "Inicio"), *((page.name, page.label) for page in pages)]
     navigation = "\n".join(
         f'<li><a href="{target}.html"{" aria-current=page" if target == name else ""}>{html.escape(label)}</a></li>'
         for target, label in links
     )
-    page = Template((folder / "page.html").read_text(encoding="utf8")).substitute(
+    page = Template((PAGES / "page.html").read_text(encoding="utf8")).substitute(
         title=html.escape(title), style=style, kind="index" if name == "index" else "notebook", navigation=navigation,
         body=body,
     )  # fmt: skip
