@@ -44,10 +44,15 @@ site: setup ## the notebooks as they are committed, with an index, in build/site
 .PHONY: test
 test: setup ## unit tests, then every notebook (PROFILE=quick); the working tree stays as it is
 	@mkdir -p $(BUILD)
-	@$(RUN) -m pytest tests
+	@$(RUN) -m pytest tests -m "not server and not browser"
 ifneq ($(NOTEBOOKS),)
 	@$(QUICK) $(RUN) -m pytest --nbmake notebooks
 endif
+
+.PHONY: test-all
+test-all: test chromium ## and the long ones: models served, pages in a browser (Chromium), 2,000 cases of fuzz
+	@HYPOTHESIS_PROFILE=long $(RUN) -m pytest tests -m "server or browser"
+	@HYPOTHESIS_PROFILE=long $(RUN) -m pytest tests/test_fuzz.py
 
 .PHONY: deliverable
 deliverable: setup ## execute the notebooks in place (PROFILE=full, real data only), update README, check
@@ -88,6 +93,33 @@ format: setup ## let ruff mend what it can
 .PHONY: check
 check: setup ## the rules of the committed notebooks, README's table, stale studies
 	@$(RUN) -m helpers notebooks check
+
+.PHONY: register
+register: setup ## register the models that can be called, training what is missing [MODEL=…]
+	@$(RUN) -m helpers register $(MODEL)
+
+.PHONY: serve
+serve: setup ## answer requests on 127.0.0.1: make serve MODEL=meli-titles [PORT=5001]
+	@test -n "$(MODEL)" || { echo "which one? make serve MODEL=meli-titles (sms-spam, sick-similarity)" >&2; exit 1; }
+	@$(RUN) -m helpers serve "$(MODEL)" $(if $(PORT),--port $(PORT))
+
+.PHONY: demo
+demo: setup ## a local page (Spanish) to try the saved models, on 127.0.0.1 [PORT=7860]
+	@$(RUN) -m helpers demo $(if $(PORT),--port $(PORT))
+
+.PHONY: chromium
+chromium: ## Chromium for test-all, where apt-get can install it
+	@command -v chromium chromium-browser google-chrome >/dev/null || \
+	  { [ "$$(id -u)" = 0 ] && apt-get install -y chromium; } || \
+	  { sudo -n apt-get install -y chromium; } || echo "no Chromium: the browser tests are skipped" >&2
+
+.PHONY: bench
+bench: setup ## timings against the course's recipe and peers, on an idle machine [ONLY=name] [QUICK=1]
+	@$(RUN) -m benchmarks $(if $(ONLY),--only $(ONLY)) $(if $(QUICK),--quick)
+
+.PHONY: verify
+verify: setup ## run notebooks (PROFILE=full) and sampled study rows again, compare with what is committed (hours)
+	@$(RUN) -m helpers verify $(if $(ONLY),--only $(ONLY)) $(if $(ROWS),--rows $(ROWS)) $(if $(FRESH),--fresh)
 
 .PHONY: mlflow
 mlflow: setup ## look at the tracked runs, on 127.0.0.1 (PORT=5000)

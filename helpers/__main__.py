@@ -1,4 +1,4 @@
-"""One command line over all of it: python -m helpers data|study|train|predict|notebooks|site|readme."""
+"""One command line over all of it: python -m helpers, followed by a command; --help lists them."""
 
 import argparse
 import os
@@ -6,8 +6,20 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from helpers.apps import cli_data, cli_models, cli_notebooks
+from helpers.apps import (
+    cli_data,
+    cli_demo,
+    cli_distributed,
+    cli_models,
+    cli_notebooks,
+    cli_scale,
+    cli_serving,
+    cli_verify,
+)
 
+ROOMS = (
+    cli_data, cli_models, cli_distributed, cli_notebooks, cli_scale, cli_serving, cli_demo, cli_verify,
+)  # fmt: skip
 OWN_CODE = str(Path(__file__).resolve().parent)
 
 
@@ -37,7 +49,7 @@ def build_parser() -> argparse.ArgumentParser:
     """Every command with its options; `run` holds the function that carries it out."""
     parser = argparse.ArgumentParser(prog="python -m helpers", description="Recurrent networks for text.")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for room in (cli_data, cli_models, cli_notebooks):
+    for room in ROOMS:
         room.add_commands(commands)
     return parser
 

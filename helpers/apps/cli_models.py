@@ -10,6 +10,7 @@ from helpers import settings
 
 TASKS = ("sms", "meli", "sick")
 SHOWN = 5  # categories shown per title
+CONFIRMED = 3  # stale rows that are run again where no --limit says how many
 
 
 def add_commands(commands) -> None:
@@ -23,7 +24,7 @@ def _add_study(parser: argparse.ArgumentParser) -> None:
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("name", nargs="?", metavar="NAME")
     which.add_argument("--list", action="store_true", help="name the studies")
-    parser.add_argument("--limit", type=_whole_number, metavar="N", help="run at most N rows now")
+    parser.add_argument("--limit", type=_whole_number, metavar="N", help="run at most N rows now (--confirm: 3)")
     parser.add_argument("--confirm", action="store_true", help="run some stale rows again; if equal, keep the others")
     parser.set_defaults(run=run_one_study)
 
@@ -65,7 +66,7 @@ def run_one_study(options: argparse.Namespace) -> None:
         raise ValueError(f"study {options.name!r} is not one of {', '.join(STUDIES)}")
     torch.set_num_threads(settings.threads())
     if options.confirm:
-        confirm_study(STUDIES[options.name])
+        confirm_study(STUDIES[options.name], sample=options.limit or CONFIRMED)
     else:
         run_study(STUDIES[options.name], limit=options.limit)
     print(table_path(options.name))

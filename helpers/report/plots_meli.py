@@ -87,15 +87,18 @@ def accuracy_bars(tables: Mapping[str, pd.DataFrame], *, names: Mapping[str, str
         ticks = [f"{interval_name(i)}\n({n:,})" for i, n in zip(table.index, table["titles"], strict=True)]
         ax.set_xticks(positions, ticks, fontsize=8)
         ax.set(xlabel=f"{label} (títulos)", ylabel="exactitud", ylim=(max(0, lowest - 0.08), 1))
-    axes[0, 0].legend(loc="lower right", fontsize=8)
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="upper center", ncols=len(labels), bbox_to_anchor=(0.5, 1.06))
     return figure, axes
 
 
 def interval_name(interval: pd.Interval) -> str:
-    """ "4 a 6" for whole numbers, "0.1 a 0.2" for shares, "12 o más" for the last."""
+    """ "4 a 6" for whole numbers, "0.1 a 0.2" for shares, "12 o más" for the last, "ninguna" for no share."""
     low, high = interval.left, interval.right
     if np.isinf(high):
         return f"{low:g} o más"
+    if low == 0 and high < 0.01:  # of shares
+        return "ninguna"
     if float(low).is_integer() and float(high).is_integer():
         return f"{low:g}" if high - low == 1 else f"{low:g} a {high - 1:g}"
     return f"{low:g} a {high:g}"
