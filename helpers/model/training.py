@@ -78,14 +78,11 @@ def train_epoch(
     """One pass with updates; loss and outputs are those met on the way (dropout on, weights moving).
 
     Args:
-        schedulers: stepped after every batch.
+        schedulers, after_batch: stepped, and called, after every update; average: AveragedModel fed then.
         clip: largest norm of the whole gradient; None for no clipping.
-        average: AveragedModel fed after every update.
         done: a Pass that is under way; kept up to date.
-        after_batch: called after every update.
 
-    Returns:
-        What was met, and the gradient norm of every batch before clipping (empty where clip is None).
+    Returns: what was met, and every batch's gradient norm before clipping (empty where clip is None).
 
     Raises:
         NonFiniteLoss: names the batch and its rows; the weights are those before it.
