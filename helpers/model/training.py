@@ -84,8 +84,7 @@ def train_epoch(
 
     Returns: what was met, and every batch's gradient norm before clipping (empty where clip is None).
 
-    Raises:
-        NonFiniteLoss: names the batch and its rows; the weights are those before it.
+    Raises NonFiniteLoss: names the batch and its rows; the weights are those before it.
     """
     model.train()
     done = Pass() if done is None else done
