@@ -83,7 +83,6 @@ def train_epoch(
         done: a Pass that is under way; kept up to date.
 
     Returns: what was met, and every batch's gradient norm before clipping (empty where clip is None).
-
     Raises NonFiniteLoss: names the batch and its rows; the weights are those before it.
     """
     model.train()
