@@ -3,7 +3,12 @@
 import base64
 import io
 import json
+import os
 import re
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import nbformat
@@ -342,6 +347,26 @@ def test_failing_cell_is_named_and_nothing_is_written(executed):
     folder, message = executed
     assert message == "02_malo.ipynb: cell 3 (# nota): ZeroDivisionError: division by zero"
     assert sorted(path.name for path in (folder / "build").iterdir()) == ["01_bueno.html", "01_bueno.ipynb"]
+
+
+def test_ctrl_c_ends_without_a_traceback_and_writes_nothing(tmp_path):
+    started, source = tmp_path / "started", tmp_path / "sleeper.ipynb"
+    cell = f"import pathlib, time\npathlib.Path({str(started)!r}).touch()\ntime.sleep(600)"
+    nbformat.write(new_notebook(cells=[new_code_cell(cell)]), source)
+    command = [*(sys.executable, "-m", "helpers", "notebooks", "execute", str(source)), "--profile", "quick"]
+    process = subprocess.Popen(
+        [*command, "--out", str(tmp_path / "out")], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        start_new_session=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )  # fmt: skip
+    deadline = time.monotonic() + 120
+    while not started.exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    os.killpg(process.pid, signal.SIGINT)
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "interrupted" in said
+    assert "Traceback" not in said
+    assert not (tmp_path / "out").exists()
 
 
 def test_page_is_self_contained(executed):

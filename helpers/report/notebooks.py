@@ -105,6 +105,7 @@ def run_notebook(path: Path, *, profile: str, timeout: float | None = None) -> N
         timeout=timeout,
         coalesce_streams=True,
         record_timing=False,
+        extra_arguments=["--log-level=CRITICAL"],  # what a cell raises is in its output; the rest is noise at Ctrl-C
         resources={"metadata": {"path": str(path.resolve().parent)}},
         on_cell_start=lambda cell, cell_index: current.append(cell_index),
     )
@@ -118,6 +119,10 @@ def run_notebook(path: Path, *, profile: str, timeout: float | None = None) -> N
         raise NotebookError(_failure(path, notebook, current, f"ran for more than {timeout:g} s")) from None
     except DeadKernelError:
         raise NotebookError(_failure(path, notebook, current, "the kernel died (out of memory?)")) from None
+    except AssertionError:
+        if client.km is not None:
+            raise
+        raise KeyboardInterrupt from None  # nbclient took the signal itself and has put its kernel away
     return tidy(notebook)
 
 
