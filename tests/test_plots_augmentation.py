@@ -81,7 +81,7 @@ def test_effects_are_drawn_with_the_first_technique_at_the_top():
     arms = pd.concat([arm("synonyms", [0.83, 0.85]), arm("all", [0.80, 0.83])])
     table = plots_augmentation.paired_effects(arms, plain, ["pearson", "mse"])
     _, axes = plots_augmentation.effects(table, {"pearson": "Pearson", "mse": "error cuadrático"})
-    assert [tick.get_text() for tick in axes[0, 0].get_yticklabels()] == ["todas juntas", "sinónimos"]
+    assert [tick.get_text() for tick in axes[0, 0].get_yticklabels()] == ["las cinco juntas", "sinónimos"]
     assert [ax.get_xlabel() for ax in axes[0]] == ["Pearson", "error cuadrático"]
     drawn = axes[0, 0].containers[0].lines[0]
     assert drawn.get_xdata().tolist() == pytest.approx([-0.005, 0.02])

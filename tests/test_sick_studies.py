@@ -42,7 +42,8 @@ def calls(monkeypatch):
         met.append((config, options))
         frame = sides("test").judged
         said = np.linspace(1, 5, len(frame)) + options["model_seed"] / 100
-        return SimpleNamespace(metrics={"pearson": 0.5}, test=frame.assign(prediction=said, similarity=said / 5))
+        test = frame.assign(prediction=said, similarity=said / 5)
+        return SimpleNamespace(metrics={"pearson": 0.5}, test=test, rated=None)
 
     monkeypatch.setattr(sick, "train", train)
     return met
@@ -133,7 +134,7 @@ def test_a_row_trains_what_it_names_where_it_says(calls, tracked):
 
 
 def test_an_augmented_row_names_its_technique_and_leaves_the_predictions_alone(calls, tracked):
-    (spec,) = specs("sick-augment")
+    (spec,) = specs("sick-augment", technique="synonyms")
     path = predictions_path("sick-models", f"best-{spec['model_seed']}")
     path.unlink(missing_ok=True)
     sick_studies.run(spec, tracked)
@@ -169,11 +170,26 @@ def test_references_are_scored_without_training(calls, tracked):
 
 
 def test_a_real_row_trains_and_scores(tracked):
-    (spec,) = specs("sick-augment")
+    (spec,) = specs("sick-augment", technique="synonyms")
     found = sick_studies.run(spec, tracked)
     assert -1 <= found["pearson"] <= 1
     plain = len(sides("test", rows=sick_studies.quick()["rows"]).train)
     assert found["train_pairs"] >= plain
+
+
+def test_what_the_teachers_rated_can_be_read_again(tracked, monkeypatch):
+    made, train = [], sick.train
+    monkeypatch.setattr(sick, "train", lambda *args, **options: made.append(train(*args, **options)) or made[-1])
+    (spec,) = specs("sick-augment", technique=sick_studies.RATED)
+    assert sick_studies.configuration(spec) == sick_config.TAUGHT
+    predictions_path("sick-augment", sick_studies.RATED).unlink(missing_ok=True)
+    with pytest.raises(FileNotFoundError, match="make study NAME=sick-augment"):
+        sick_studies.rated_pairs()
+    sick_studies.run(spec, tracked)
+    kept, rated = sick_studies.rated_pairs(), made[0].rated
+    for column in ("pair_id", "sentence_a", "sentence_b"):
+        assert kept[column].tolist() == rated[column].tolist()
+    assert kept["relatedness"].to_numpy() == pytest.approx(rated["relatedness"].to_numpy(), abs=1 / sick_studies.SCALE)
 
 
 def test_lookups_measure_every_treatment_without_training():

@@ -1,6 +1,6 @@
 """What every augmentation shares: the frame of new training pairs, and the check that nothing held out stands in it."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import pandas as pd
@@ -11,9 +11,8 @@ COLUMNS = [
     "pair_id", "sentence_a", "sentence_b", "relatedness", "entailment", "partition", "technique", "source_pair_id",
     "detail",
 ]  # fmt: skip
-FIRST_ID = {  # of new pairs: SICK's own are below 10,000
-    name: 1_000_000 * (1 + i) for i, name in enumerate(("synonyms", "antonyms", "repaired", "neighbours", "deletion"))
-}
+_MADE_BY = ("synonyms", "antonyms", "repaired", "neighbours", "deletion", "rated")
+FIRST_ID = {name: 1_000_000 * (1 + i) for i, name in enumerate(_MADE_BY)}  # of new pairs: SICK's are below 10,000
 
 
 class LeakError(ValueError):
@@ -29,6 +28,38 @@ def make_pairs(rows: Iterable[tuple], technique: str) -> pd.DataFrame:
     frame = pd.DataFrame(rows, columns=[*COLUMNS[1:5], *COLUMNS[7:]])
     frame = frame.assign(pair_id=FIRST_ID[technique] + np.arange(len(frame)), partition="train", technique=technique)
     return frame[COLUMNS].astype({"relatedness": float, "source_pair_id": int})
+
+
+def candidate_pairs(
+    train: pd.DataFrame, encode: Callable[[list[str]], np.ndarray], *, seed: int, test: pd.DataFrame, near=2, far=1,
+    among=30,
+) -> pd.DataFrame:  # fmt: skip
+    """Pairs of training sentences that nobody rated: every sentence beside some of those like it, and beside any other.
+
+    Args:
+        train: training pairs, with the columns of load_sick().
+        encode: sentences -> (n, dim) vectors, by whose cosine sentences are alike.
+        test: what must stay unseen: none of its pairs is among the new ones.
+        near: partners drawn from the `among` most alike.
+        far: partners drawn from all.
+
+    Returns:
+        As make_pairs(), technique "rated"; relatedness is NaN and entailment empty: see sick_fit for who fills them.
+        source_pair_id is 0.
+    """
+    texts = sorted({*train["sentence_a"], *train["sentence_b"]})
+    vectors = encode(texts)
+    unit = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+    cosine = unit @ unit.T
+    np.fill_diagonal(cosine, -np.inf)
+    alike = np.argsort(-cosine, axis=1, kind="stable")[:, : min(among, len(texts) - 1)]
+    rng = np.random.default_rng(seed)
+    rows = []
+    for text, best in zip(texts, alike, strict=True):
+        partners = [*rng.choice(best, min(near, len(best)), replace=False), *rng.integers(len(texts), size=far)]
+        rows += [(text, texts[partner], np.nan, "", 0, "") for partner in partners]
+    new = drop_known(make_pairs(rows, "rated"), train)
+    return new[~leaks(new, test, train)].reset_index(drop=True)
 
 
 def drop_known(new: pd.DataFrame, train: pd.DataFrame) -> pd.DataFrame:

@@ -97,6 +97,12 @@ def similar_accuracy(relatedness, predictions, threshold: float) -> float:
     return float(((np.asarray(relatedness) >= SIMILAR) == (np.asarray(predictions) >= threshold)).mean())
 
 
+def scores(relatedness, predictions, threshold: float | None = None) -> dict[str, float]:
+    """relatedness_metrics() and accuracy; without a threshold at the best cut of these very pairs."""
+    cut = similar_threshold(relatedness, predictions) if threshold is None else threshold
+    return relatedness_metrics(relatedness, predictions) | {"accuracy": similar_accuracy(relatedness, predictions, cut)}
+
+
 def pair_features(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """|u - v| and u * v side by side: (n, d), (n, d) -> (n, 2d)."""
     return np.concatenate([np.abs(first - second), first * second], axis=1)

@@ -12,14 +12,15 @@ from helpers.data.schema import SchemaError, check_one_of
 from helpers.model.metrics import paired_difference
 from helpers.report.plots import COLORS, panels
 
-NAMES = {  # of helpers.data.augmentation.TECHNIQUES, as tables and figures call them
+NAMES = {  # of sick_studies.AUGMENTATIONS, as tables and figures call them
     "none": "sin aumento",
     "synonyms": "sinónimos",
     "antonyms": "antónimos",
     "repaired": "pares transitivos",
     "neighbours": "vecinos en ambas",
     "deletion": "borrado en ambas",
-    "all": "todas juntas",
+    "all": "las cinco juntas",
+    "rated": "calificados por la red",
 }
 READ = ("source_pair_id", "detail", "acceptable", "note")
 

@@ -155,6 +155,21 @@ class SimilarityModel:
         found = _outputs(rows, self.network, lambda network, batch: network.similarity(network(batch)))
         return found.double().numpy()
 
+    def entailment(self, first: Sequence[str], second: Sequence[str]) -> np.ndarray:
+        """(n, 3) probabilities of CLASSES.
+
+        Raises:
+            ValueError: the network has no second head (entailment_weight 0).
+        """
+        if self.network.entailment is None:
+            raise ValueError("this network was trained without entailment: entailment_weight is 0")
+        rows = EncodedPairs(first, second, self.reader)
+
+        def logits(network, batch):
+            return network.entailment(siamese.symmetric_features(*network.vectors(batch)))
+
+        return _outputs(rows, self.network, logits).softmax(-1).numpy()
+
     def similarity(self, first, second):
         """Relatedness from 1 to 5 of two sentences (a float), or of two lists of them ((n,) array).
 

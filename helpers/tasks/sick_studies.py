@@ -11,32 +11,33 @@ import pandas as pd
 from helpers import settings
 from helpers.data.augmentation import TECHNIQUES, augment
 from helpers.data.corpora import load_sick
+from helpers.data.new_pairs import candidate_pairs
 from helpers.data.sick_vectors import KINDS, UNKNOWN_WORDS, coverage, vector_table
 from helpers.model.relatedness import relatedness_metrics
 from helpers.report.predictions import load_predictions, save_predictions
 from helpers.report.tracking import Tracked
 from helpers.tasks import sick
-from helpers.tasks.sick_config import ABLATIONS, ATTEMPTS, BOTH, CONFIGS, FINALISTS, LOSSES, VARIANTS, Config
-from helpers.tasks.sick_data import sentences
+from helpers.tasks.sick_config import ABLATIONS, ATTEMPTS, BOTH, CONFIGS, FINALISTS, LOSSES, TAUGHT, VARIANTS, Config
+from helpers.tasks.sick_data import sentences, sides, unseen, words_of
 from helpers.tasks.studies import Spec, Study, hash_of
 
 SEEDS, FINAL_SEEDS = range(1, 4), range(1, 6)
-FEW_FOLDS, MORE_FOLDS = range(2), range(3)  # of five: trainings are dear, and all rows of a group share their folds
+FOLDS = range(2)  # of five: trainings are dear, and all rows share their folds
 REFERENCES = {"mean_cosine_glove": "glove-840b", "mean_cosine_googlenews": "googlenews"}  # without training
-AUGMENTATIONS = (*TECHNIQUES, "all")
+RATED = "rated"  # the arm whose new pairs the network's own teachers rate
+AUGMENTATIONS = (*TECHNIQUES, "all", RATED)
 SCALE = 1000  # predictions are kept in thousandths of a point
 IN_QUICK = {
     "sick-cv": ("pairwise", "triplet", "best"),
     "sick-models": ("mean_cosine_glove", "averaged", *FINALISTS),
 }
+_DATA = "text batching splits vectors corpora pairs new_pairs sentence_batches sick_vectors triplets"
+_MODEL = "networks training recovery siamese losses relatedness"
+_TASKS = "sick sick_fit sick_model sick_data"
 CODE = tuple(
-    settings.ROOT / "helpers" / f"{name}.py"
-    for name in (
-        *("data/text", "data/batching", "data/splits", "data/vectors", "data/corpora", "data/pairs"),
-        *("data/sentence_batches", "data/sick_vectors", "data/triplets", "model/networks", "model/training"),
-        "model/recovery",
-        *("model/siamese", "model/losses", "model/relatedness", "tasks/sick", "tasks/sick_model", "tasks/sick_data"),
-    )
+    settings.ROOT / "helpers" / folder / f"{name}.py"
+    for folder, names in (("data", _DATA), ("model", _MODEL), ("tasks", _TASKS))
+    for name in names.split()
 )
 AUGMENTATION_CODE = tuple(
     settings.ROOT / "helpers" / "data" / f"{name}.py"
@@ -60,16 +61,33 @@ def run(spec: Spec, tracked: Tracked) -> dict[str, float]:
     if model in REFERENCES:
         metrics, test = sick.mean_cosine(REFERENCES[model], evaluate_on=where, rows=options.get("rows"))
     else:
-        new = {"augment": augment} if "technique" in spec else {}
-        seed = int(spec["model_seed"])
-        result = sick.train(
-            configuration(spec), model_seed=seed, evaluate_on=where, on_epoch=tracked.epoch, **new, **options
-        )
+        config, seed = configuration(spec), int(spec["model_seed"])
+        new = {"augment": augment} if config.augment else {}
+        result = sick.train(config, model_seed=seed, evaluate_on=where, on_epoch=tracked.epoch, **new, **options)
         metrics, test = result.metrics, result.test
-        if model in FINALISTS and where == "test" and not new:
-            said = (SCALE * test["prediction"]).round()
-            save_predictions("sick-models", f"{model}-{seed}", test["pair_id"], said)
+        if model in FINALISTS and where == "test" and "technique" not in spec:
+            _keep("sick-models", f"{model}-{seed}", test["pair_id"], test["prediction"])
+        if result.rated is not None and where == "test" and seed == FINAL_SEEDS[0]:
+            _keep("sick-augment", RATED, result.rated["pair_id"], result.rated["relatedness"])
     return metrics | {"similarity_mean": test["similarity"].mean(), "similarity_std": test["similarity"].std()}
+
+
+def _keep(study: str, name: str, pairs: pd.Series, relatedness: pd.Series) -> None:
+    save_predictions(study, name, pairs, (SCALE * relatedness).round())
+
+
+def rated_pairs() -> pd.DataFrame:
+    """The new pairs of the first seed's arm "rated", with what its teachers said of them, to a thousandth.
+
+    Raises:
+        FileNotFoundError: that row of sick-augment was never made; says how.
+    """
+    seed = FINAL_SEEDS[0]
+    chosen = sides("test", rows=quick().get("rows"))
+    table = words_of(TAUGHT, chosen, None, seed)
+    new = candidate_pairs(chosen.train, table.mean_vectors, seed=seed, test=unseen(chosen)).set_index("pair_id")
+    pairs, said = load_predictions("sick-augment", RATED)
+    return new.loc[pairs].assign(relatedness=said / SCALE).reset_index()
 
 
 def predictions(model: str) -> pd.DataFrame:
@@ -91,7 +109,9 @@ def predictions(model: str) -> pd.DataFrame:
 def configuration(spec: Spec) -> Config:
     """The configuration that a row trains, with the technique of augmentation that it names."""
     config = (CONFIGS | ATTEMPTS)[str(spec["model"])]
-    return replace(config, augment=str(spec["technique"])) if "technique" in spec else config
+    if "technique" not in spec:
+        return config
+    return TAUGHT if spec["technique"] == RATED else replace(config, augment=str(spec["technique"]))
 
 
 def _row(model: str, where: str, seed: int, **rest) -> Spec:
@@ -112,13 +132,8 @@ def _shown(study: str, models: Iterable[str]) -> list[str]:
 
 def cross_validated() -> list[Spec]:
     """Development, on folds of train and trial: losses and their ablations; the best one and one step away from it."""
-    groups = (([*LOSSES, *ABLATIONS], FEW_FOLDS), (["best", "best_alone", *ATTEMPTS], MORE_FOLDS))
-    return [
-        _row(model, f"cv{fold}", 1)
-        for models, folds in groups
-        for model in _shown("sick-cv", models)
-        for fold in _few(folds)
-    ]
+    models = _shown("sick-cv", [*LOSSES, *ABLATIONS, "best", "best_alone", "taught", *ATTEMPTS])
+    return [_row(model, f"cv{fold}", 1) for model in models for fold in _few(FOLDS)]
 
 
 def chosen() -> list[Spec]:
@@ -135,7 +150,8 @@ def chosen() -> list[Spec]:
 
 def augmented() -> list[Spec]:
     """On test: every technique and all of them, with the seeds of the finalists; the arm without is in sick-models."""
-    return [_row("best", "test", seed, technique=name) for name in _few(AUGMENTATIONS) for seed in _few(FINAL_SEEDS)]
+    names = settings.pick(full=AUGMENTATIONS, quick=(AUGMENTATIONS[0], RATED))
+    return [_row("best", "test", seed, technique=name) for name in names for seed in _few(FINAL_SEEDS)]
 
 
 def lookups(frame: pd.DataFrame, kinds: Iterable[str] = (*KINDS, BOTH)) -> pd.DataFrame:
