@@ -149,9 +149,12 @@ def chosen() -> list[Spec]:
 
 
 def augmented() -> list[Spec]:
-    """On test: every technique and all of them, with the seeds of the finalists; the arm without is in sick-models."""
+    """On test: every technique and all of them, with the seeds of the finalists; the arm without is in sick-models.
+
+    All arms of a seed follow each other: they share its pre-training, which a process remembers.
+    """
     names = settings.pick(full=AUGMENTATIONS, quick=(AUGMENTATIONS[0], RATED))
-    return [_row("best", "test", seed, technique=name) for name in names for seed in _few(FINAL_SEEDS)]
+    return [_row("best", "test", seed, technique=name) for seed in _few(FINAL_SEEDS) for name in names]
 
 
 def lookups(frame: pd.DataFrame, kinds: Iterable[str] = (*KINDS, BOTH)) -> pd.DataFrame:
