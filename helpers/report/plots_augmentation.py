@@ -39,6 +39,12 @@ def read_pairs(path: Path) -> pd.DataFrame:
     return table.assign(acceptable=table["acceptable"] == "1")
 
 
+def as_read(rated: pd.DataFrame) -> pd.Series:
+    """How a pair of sentences with its rating stands in a sample that was read."""
+    ratings = rated["relatedness"].map("{:.2f}".format)
+    return rated["sentence_a"] + " — " + rated["sentence_b"] + " — " + ratings
+
+
 def accepted_shares(readings: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """Per technique: how many pairs were read and accepted, the share, and its 95% interval (Wilson 1927)."""
     rows = {}

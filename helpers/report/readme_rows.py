@@ -34,6 +34,19 @@ SMS_MODELS = (
     ("word TF-IDF, linear SVM", "peer.word_svm", "(peer)"),
     ("character TF-IDF, linear SVM", "peer.char_svm", "(peer)"),
 )
+SICK = "[05 · SICK similarity](notebooks/05_siamese_sick.ipynb)"
+SICK_METRICS = (
+    ("Pearson", "pearson", "0.8822 (Mueller & Thyagarajan 2016)"),
+    ("Spearman", "spearman", "0.8345 (the same)"),
+    ("mean squared error", "mse", "0.2286 (the same)"),
+)
+SICK_MODELS = (
+    ("mean GloVe vectors, cosine, untrained", "reference.mean_cosine_glove"),
+    ("assignment's ranking loss, BiLSTM", "ranking_loss"),
+    ("best siamese BiLSTM, SICK alone", "best_alone"),
+    ("best siamese BiLSTM", "best"),
+)
+AUGMENTED = "[06 · augmentation](notebooks/06_augmentation.ipynb)"
 ROWS = (
     *(Row(MELI, label, "balanced accuracy", f"meli.{name}.test_bacc", 4, beat) for label, name, beat in MELI_MODELS),
     Row(MELI, "best BiLSTM", "balanced accuracy, out of fold", "meli.best.oof_bacc", 4, "0.946 and the best peer"),
@@ -46,5 +59,14 @@ ROWS = (
         Row(SMS, label, metric, f"sms.{name}.{key}", 4, to_beat)
         for metric, key in (("spam F1", "f1"), ("accuracy", "accuracy"))
         for label, name, to_beat in SMS_MODELS
+    ),
+    *(
+        Row(SICK, label, metric, f"sick.{name}.{key}", 4, "(reference)" if "untrained" in label else to_beat)
+        for metric, key, to_beat in SICK_METRICS
+        for label, name in SICK_MODELS
+    ),
+    *(
+        Row(AUGMENTED, "the same, with pairs it rated itself", metric, f"sick.augment.rated.{key}", 4, to_beat)
+        for metric, key, to_beat in SICK_METRICS
     ),
 )  # fmt: skip
