@@ -45,6 +45,11 @@ def test_committed_readings_hold_fifty_pairs_of_each_technique(technique):
     assert (table.loc[~table["acceptable"], "note"] != "").all()  # who refuses says why
 
 
+def test_a_rated_pair_is_written_out_to_be_read():
+    rated = pd.DataFrame({"sentence_a": ["A dog runs"], "sentence_b": ["A cat runs"], "relatedness": [3.456]})
+    assert plots_augmentation.as_read(rated).tolist() == ["A dog runs — A cat runs — 3.46"]
+
+
 def test_accepted_shares_have_an_interval_around_them():
     readings = {"few": pd.DataFrame({"acceptable": [True, True, False]}), "all": pd.DataFrame({"acceptable": [True]})}
     table = plots_augmentation.accepted_shares(readings)

@@ -113,7 +113,7 @@ def test_exact_means_machine_threads_and_versions_of_the_committed_numbers(monke
 
 
 def test_threads_of_the_studies():
-    assert [study_threads(name) for name in ("meli-models", "sms-models", "sick-cv")] == [1, 2, 2]
+    assert [study_threads(name) for name in ("meli-models", "sms-models", "sick-cv")] == [1, 2, 1]
 
 
 # what is run again

@@ -127,13 +127,8 @@ ATTEMPTS = {  # what was tried on the way to BEST, one step away from it each
     "no_skip": replace(BEST, skip=False),
     "no_entailment": replace(BEST, entailment_weight=0.0),
     "only_glove": replace(BEST, vectors="glove-840b"),
-    "as_written": replace(BEST, case="fallback"),
     "last_state": replace(BEST, pooling="last"),
-    "hidden_200": replace(BEST, hidden_size=200),
     "two_layers": replace(BEST, num_layers=2),
-    "trained_vectors": replace(BEST, freeze=False),
-    "constant_rate": replace(BEST, anneal=False),
-    "more_dropout": replace(BEST, dropout=0.2),
 }
 CONFIGS = LOSSES | VARIANTS | ABLATIONS | {"best": BEST, "best_alone": BEST_ALONE, "taught": TAUGHT}
 NAMES = {  # as tables and figures call them
@@ -161,11 +156,6 @@ NAMES = {  # as tables and figures call them
     "no_skip": "… sin la media de los vectores junto a los estados",
     "no_entailment": "… sin la implicación",
     "only_glove": "… solo con GloVe",
-    "as_written": "… palabras buscadas como están escritas",
     "last_state": "… último estado en vez del máximo",
-    "hidden_200": "… 200 unidades por dirección",
     "two_layers": "… dos capas BiLSTM",
-    "trained_vectors": "… vectores de palabras entrenados",
-    "constant_rate": "… tasa de aprendizaje constante",
-    "more_dropout": "… más dropout en los vectores de oración",
 }

@@ -132,7 +132,7 @@ def _shown(study: str, models: Iterable[str]) -> list[str]:
 
 def cross_validated() -> list[Spec]:
     """Development, on folds of train and trial: losses and their ablations; the best one and one step away from it."""
-    models = _shown("sick-cv", [*LOSSES, *ABLATIONS, "best", "best_alone", "taught", *ATTEMPTS])
+    models = _shown("sick-cv", [*LOSSES, *ABLATIONS, "best", "best_alone", *ATTEMPTS])
     return [_row(model, f"cv{fold}", 1) for model in models for fold in _few(FOLDS)]
 
 
