@@ -9,7 +9,7 @@ import torch
 from helpers import settings
 
 MACHINE = "x86_64, AMD EPYC, family 25, model 1, AVX2"  # as machine() says it
-STUDY_THREADS = {"meli": 1, "sick": 1}  # by corpus, of those that were not made with the usual number: their tables do not say
+STUDY_THREADS = {"meli": 1, "sick": 1}  # by corpus; the tables themselves do not say
 USUAL_THREADS = 2
 CPU_FIELDS = {"model name": "{}", "cpu family": "family {}", "model": "model {}"}
 

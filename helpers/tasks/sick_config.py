@@ -92,7 +92,7 @@ DISTRIBUTION = Config(
 )
 _RANKING = replace(DISTRIBUTION, dropout=0.0, calibration="isotonic")
 LOSSES = {
-    "pairwise": replace(_RANKING, loss="pairwise"),
+    "pairwise": replace(_RANKING, loss="pairwise", similar_from=4.0),
     "graded_pairwise": replace(_RANKING, loss="graded_pairwise"),
     "squared_pairwise": replace(_RANKING, loss="squared_pairwise"),
     "triplet": replace(_RANKING, loss="triplet", select=False),
@@ -113,7 +113,8 @@ ABLATIONS = {  # cross-validated alone
     "pairwise_last": replace(LOSSES["pairwise"], pooling="last"),
     "graded_pairwise_last": replace(LOSSES["graded_pairwise"], pooling="last"),
     "pairwise_from_3": replace(LOSSES["pairwise"], similar_from=3.0),
-    "pairwise_from_4": replace(LOSSES["pairwise"], similar_from=4.0),
+    "pairwise_from_3.5": replace(LOSSES["pairwise"], similar_from=3.5),
+    "pairwise_from_4.5": replace(LOSSES["pairwise"], similar_from=4.5),
     "triplet_contradictions": replace(LOSSES["triplet"], triplet_contradictions=True),
 }
 BEST = replace(
@@ -132,7 +133,7 @@ ATTEMPTS = {  # what was tried on the way to BEST, one step away from it each
 }
 CONFIGS = LOSSES | VARIANTS | ABLATIONS | {"best": BEST, "best_alone": BEST_ALONE, "taught": TAUGHT}
 NAMES = {  # as tables and figures call them
-    "pairwise": "ranking de pares, y binario",
+    "pairwise": "ranking de pares, y binario (1 desde 4)",
     "graded_pairwise": "ranking de pares, y graduado",
     "squared_pairwise": "ranking de pares al cuadrado, y graduado",
     "triplet": "ranking de triples",
@@ -143,9 +144,10 @@ NAMES = {  # as tables and figures call them
     "averaged": "distribución, vector promedio como entrada",
     "googlenews": "distribución, word2vec GoogleNews",
     "both_vectors": "distribución, GloVe y word2vec",
-    "pairwise_last": "ranking de pares, y binario, último estado",
+    "pairwise_last": "ranking de pares, y binario (1 desde 4), último estado",
     "pairwise_from_3": "ranking de pares, y = 1 desde 3",
-    "pairwise_from_4": "ranking de pares, y = 1 desde 4",
+    "pairwise_from_3.5": "ranking de pares, y = 1 desde 3.5",
+    "pairwise_from_4.5": "ranking de pares, y = 1 desde 4.5",
     "triplet_contradictions": "ranking de triples, con contradicciones",
     "malstm_paper": "MaLSTM como en el artículo",
     "best": "nuestra mejor siamesa",
