@@ -122,7 +122,7 @@ BEST = replace(
 )
 BEST_ALONE = replace(BEST, pretrain=False)  # SICK is all it is trained on
 TAUGHT = replace(BEST, teachers=3)
-RANKING = "pairwise"  # of the assignment's two losses the one it is answered with
+RANKING = "triplet"  # of the assignment's two losses the one it is answered with
 FINALISTS = ("best", "best_alone", RANKING)
 ATTEMPTS = {  # what was tried on the way to BEST, one step away from it each
     "no_skip": replace(BEST, skip=False),
