@@ -44,7 +44,7 @@ site: setup ## the notebooks as they are committed, with an index, in build/site
 .PHONY: test
 test: setup ## unit tests, then every notebook (PROFILE=quick); the working tree stays as it is
 	@mkdir -p $(BUILD)
-	@$(RUN) -m pytest tests -m "not server and not browser"
+	@$(RUN) -m pytest tests -m "not server and not browser" --durations=10
 ifneq ($(NOTEBOOKS),)
 	@$(QUICK) $(RUN) -m pytest --nbmake notebooks
 endif
