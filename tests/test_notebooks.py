@@ -17,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from PIL import Image
 
 from helpers import settings
 from helpers.data.corpora import load_sms
@@ -402,6 +403,21 @@ def test_execute_in_place_writes_and_reports(tmp_path, monkeypatch, capsys):
     assert notebooks.execute([path], profile="full") == [path]
     assert re.fullmatch(r"04_prueba\.ipynb  0 s  real data  .*04_prueba\.ipynb\n", capsys.readouterr().out)
     assert nbformat.read(path, as_version=4).metadata == notebooks.METADATA
+
+
+@pytest.mark.parametrize("alpha", [1.0, 0.5])
+def test_figures_are_repacked_without_loss(alpha):
+    figure = Figure(figsize=(3, 2), facecolor=(1, 1, 1, alpha))
+    figure.add_subplot().plot(range(9))
+    written = io.BytesIO()
+    figure.savefig(written, format="png", dpi=100)
+    png = base64.b64encode(written.getvalue()).decode()
+    packed = notebooks.repacked(png)
+    before, after = (Image.open(io.BytesIO(base64.b64decode(text))) for text in (png, packed))
+    assert len(packed) < len(png)
+    assert after.convert("RGBA").tobytes() == before.tobytes()
+    assert after.info["dpi"] == before.info["dpi"]
+    assert notebooks.repacked(packed) == packed
 
 
 def test_cell_ids_follow_the_source():
