@@ -16,8 +16,22 @@ def outside(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def _nothing_written_into_the_tree(outside, monkeypatch):
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{outside / 'mlflow.db'}")
-    monkeypatch.setenv("RESULTS_DIR", str(outside / "results"))
-    monkeypatch.setenv("ARTIFACTS_DIR", str(outside / "artifacts"))
-    monkeypatch.setenv("PROFILE", "quick")
-    monkeypatch.setenv("DATA_OFFLINE", "1")
+    _write_to(outside, monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def sample_alone(outside, tmp_path_factory):
+    """For all of a module, its own fixtures too: whatever real data are at hand, the committed sample is read."""
+    with pytest.MonkeyPatch.context() as patch:
+        _write_to(outside, patch)
+        patch.delenv("DATA_MIRROR", raising=False)
+        patch.setenv("DATA_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+def _write_to(folder, patch):
+    patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder / 'mlflow.db'}")
+    patch.setenv("RESULTS_DIR", str(folder / "results"))
+    patch.setenv("ARTIFACTS_DIR", str(folder / "artifacts"))
+    patch.setenv("PROFILE", "quick")
+    patch.setenv("DATA_OFFLINE", "1")

@@ -35,17 +35,7 @@ from helpers.tasks.meli_model import MeliModel
 
 fuzz = settings(settings.get_profile(os.environ.get("HYPOTHESIS_PROFILE") or "quick"))
 number = count()  # loaders remember a file by name, size and time: no name is used twice
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _sample_alone(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("DATA_MIRROR", raising=False)
-        patch.setenv("DATA_CACHE", str(tmp_path_factory.mktemp("cache")))
-        patch.setenv("DATA_OFFLINE", "1")
-        patch.setenv("PROFILE", "quick")
-        patch.setenv("ARTIFACTS_DIR", str(tmp_path_factory.mktemp("artifacts")))
-        yield
+pytestmark = pytest.mark.usefixtures("sample_alone")
 
 
 @pytest.fixture(scope="module")

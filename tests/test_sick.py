@@ -1,4 +1,5 @@
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -12,24 +13,16 @@ from helpers.model.checkpoints import CheckpointError, save_checkpoint
 from helpers.model.networks import num_trainable_parameters
 from helpers.model.relatedness import relatedness_metrics, similar_accuracy
 from helpers.tasks import sick
-from helpers.tasks.sick_config import CONFIGS, DISTRIBUTION, LOSSES, NAMES, Config
+from helpers.tasks.sick_config import CONFIGS, DISTRIBUTION, LOSSES, NAMES, RANKING, Config
 from helpers.tasks.sick_data import EVALUATIONS, covered, sides, sts_pairs, unseen, words_of
 from helpers.tasks.sick_model import SimilarityModel
 
 QUICK = {"rows": 40, "epochs": 2}
 SMALL = {"hidden_size": 6, "head_size": 4, "batch_size": 8}
 TINY = replace(DISTRIBUTION, **SMALL, lr=0.02)
+SPEED = {"seconds", "iterations_per_second"}
 DOGS, CATS = "A dog is running", "Nobody is playing a guitar"
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _sample_alone(tmp_path_factory):
-    """Whatever real data are at hand, these tests read the committed sample."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("DATA_MIRROR", raising=False)
-        patch.setenv("DATA_CACHE", str(tmp_path_factory.mktemp("cache")))
-        patch.setenv("DATA_OFFLINE", "1")
-        yield
+pytestmark = pytest.mark.usefixtures("sample_alone")
 
 
 @pytest.fixture(scope="module")
@@ -147,6 +140,26 @@ def test_training_on_the_held_out_pairs_leaves_them_in_and_calibrates_nothing():
     assert found.model.threshold == 3.5
     assert found.model.calibration([0.0, 1.0]).tolist() == [1, 5]
     assert "valid_loss" not in found.history.frame()
+
+
+@pytest.mark.parametrize("name", [RANKING, "best"])
+def test_a_training_that_was_interrupted_tells_its_past_as_it_was(name, tmp_path, monkeypatch):
+    monkeypatch.setenv("ARTIFACTS_DIR", str(tmp_path))
+    monkeypatch.setenv("CHECKPOINT_SECONDS", "1e-6")
+    train = partial(sick.train, replace(CONFIGS[name], **SMALL, pretrain=False), model_seed=1, evaluate_on="trial")
+
+    def cut(row):
+        if row["epoch"] == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(rows=40, epochs=3, on_epoch=cut)
+    resumed, whole = [], []
+    for rows in (resumed, whole):
+        train(rows=40, epochs=3, on_epoch=rows.append)
+    resumed, whole = ([{k: v for k, v in row.items() if k not in SPEED} for row in rows] for rows in (resumed, whole))
+    assert len(whole) == 3
+    assert resumed == whole
 
 
 def test_the_reference_without_training_is_a_cosine():

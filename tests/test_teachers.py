@@ -17,16 +17,7 @@ from helpers.tasks.sick_model import CLASSES
 SMALL = {"hidden_size": 6, "head_size": 4, "batch_size": 8, "lr": 0.02}
 TAUGHT = replace(DISTRIBUTION, **SMALL, teachers=2, entailment_weight=0.5)
 QUICK = {"model_seed": 1, "evaluate_on": "trial", "rows": 40, "epochs": 2}
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _sample_alone(tmp_path_factory):
-    """Whatever real data are at hand, these tests read the committed sample."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("DATA_MIRROR", raising=False)
-        patch.setenv("DATA_CACHE", str(tmp_path_factory.mktemp("cache")))
-        patch.setenv("DATA_OFFLINE", "1")
-        yield
+pytestmark = pytest.mark.usefixtures("sample_alone")
 
 
 @pytest.fixture(scope="module")

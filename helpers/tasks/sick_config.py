@@ -79,10 +79,10 @@ class Config:
             raise ValueError(f"loss {self.loss!r} is not one of {', '.join(HEADS)}")
         if self.train_on_held and (self.select or self.calibration != "none"):
             raise ValueError("train_on_held leaves nothing to select or calibrate on: select=False, calibration='none'")
-        if self.loss == "triplet" and (self.select or self.ema or self.pretrain or self.mse_weight):
-            raise ValueError("triplets carry no scores: select=False, pretrain=False, mse_weight=0, ema=None")
-        if self.loss == "triplet" and self.teachers:
-            raise ValueError("triplets carry no scores: teachers=0")
+        if self.loss == "triplet" and (self.select or self.ema or self.pretrain or self.mse_weight or self.teachers):
+            raise ValueError(
+                "triplets carry no scores: select=False, pretrain=False, mse_weight=0, ema=None, teachers=0"
+            )
         if self.averaged and self.word_dropout:
             raise ValueError("word_dropout has no word to drop where the recurrence reads their mean")
 

@@ -144,7 +144,8 @@ def _fit(
         schedulers = [torch.optim.lr_scheduler.OneCycleLR(optimizer, peaks, total_steps=steps, pct_start=0.1)]
 
     def note(row: dict) -> None:
-        if config.loss == "triplet" and held is not None:  # triplets carry no scores: the held-out pairs do
+        triplets = config.loss == "triplet" and held is not None  # they carry no scores: the held-out pairs do
+        if triplets and "valid_pearson" not in row:  # a row of before an interruption holds what its network said
             found = to_relatedness(model.raw_similarity(*sentences(held)))
             row |= {f"valid_{name}": value for name, value in scores(held["relatedness"], found).items()}
         if on_epoch is not None:
