@@ -1,3 +1,5 @@
+from functools import partial
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -97,6 +99,19 @@ def test_kmeans_finds_the_blobs_and_numbers_them_by_size():
     assert projections.kmeans(features, 3, seed=0).tolist() == [2, 2, 0, 0, 0, 0, 0, 1, 1, 1]
     with pytest.raises(ValueError, match="n_samples"):
         projections.kmeans(features, 11, seed=0)
+
+
+@pytest.mark.filterwarnings("ignore:Graph is not fully connected")  # the rings are what it must find
+def test_communities_hang_together_where_kmeans_sees_no_middle():
+    angles = [np.linspace(0, 2 * np.pi, n, endpoint=False) for n in (60, 140)]
+    rings = [r * np.stack([np.cos(a), np.sin(a)], axis=1) for r, a in zip((1.0, 5.0), angles, strict=True)]
+    features, inner = np.concatenate(rings), np.arange(200) < 60
+    assert projections.communities(features, 2, seed=0, neighbours=4).tolist() == inner.astype(int).tolist()
+    assert projections.kmeans(features, 2, seed=0).tolist() != inner.astype(int).tolist()
+    steady = projections.stability(features, 2, seeds=range(3), cluster=partial(projections.communities, neighbours=4))
+    assert steady == 1
+    with pytest.raises(ValueError, match="more than there are"):
+        projections.communities(features[:5], 2, seed=0)
 
 
 def test_silhouettes_are_highest_at_the_true_number(vectors):

@@ -3,12 +3,12 @@
 A picture is an (n, 2) array, a row for each row of the vectors.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import combinations
 
 import numpy as np
 import pandas as pd
-from sklearn.cluster import KMeans
+from sklearn.cluster import KMeans, SpectralClustering
 from sklearn.decomposition import PCA
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.manifold import TSNE, trustworthiness
@@ -19,6 +19,7 @@ from threadpoolctl import threadpool_limits
 from helpers import settings
 
 NEIGHBOURS = 10
+ITERATIONS = 750  # of t-SNE, the first 250 exaggerated: as in openTSNE
 WORD = r"[^\W\d_]{2,}"
 Name = str | tuple[float, int]  # of a picture: what it is, or its perplexity and seed
 
@@ -60,7 +61,7 @@ def tsne(features: np.ndarray, *, perplexity: float = 30.0, seed: int, init: str
     Returns:
         (n, 2) float32.
     """
-    model = TSNE(perplexity=perplexity, init=init, learning_rate="auto", random_state=seed)
+    model = TSNE(perplexity=perplexity, init=init, learning_rate="auto", max_iter=ITERATIONS, random_state=seed)
     with _two_threads():
         return model.fit_transform(np.asarray(features, dtype=np.float32))
 
@@ -123,6 +124,26 @@ def kmeans(features: np.ndarray, k: int, *, seed: int, starts: int = 10) -> np.n
     """
     with _two_threads():
         labels = KMeans(k, n_init=starts, random_state=seed).fit_predict(np.asarray(features, dtype=np.float64))
+    return _largest_first(labels, k)
+
+
+def communities(features: np.ndarray, k: int, *, seed: int, neighbours: int = NEIGHBOURS) -> np.ndarray:
+    """(n,) cluster of each row in the graph of nearest neighbours, numbered from the largest on.
+
+    Spectral clustering (Shi & Malik, IEEE PAMI 2000) asks only who is near whom: it finds what hangs together where
+    rows form no blobs around a middle, as k-means would have them.
+
+    Raises:
+        ValueError: more clusters than rows, or not enough rows for so many neighbours.
+    """
+    if not max(k, neighbours) <= len(features):
+        raise ValueError(f"k={k} clusters and {neighbours} neighbours of {len(features)} rows: more than there are")
+    model = SpectralClustering(k, affinity="nearest_neighbors", n_neighbors=neighbours, random_state=seed)
+    with _two_threads():
+        return _largest_first(model.fit_predict(np.asarray(features, dtype=np.float64)), k)
+
+
+def _largest_first(labels: np.ndarray, k: int) -> np.ndarray:
     order = np.argsort(-np.bincount(labels, minlength=k), kind="stable")
     return np.argsort(order)[labels]
 
@@ -132,9 +153,13 @@ def silhouettes(features: np.ndarray, counts: Iterable[int], *, seed: int, start
     return {k: float(silhouette_score(features, kmeans(features, k, seed=seed, starts=starts))) for k in counts}
 
 
-def stability(features: np.ndarray, k: int, *, seeds: Iterable[int]) -> float:
-    """Do other starts find the same clusters? Mean adjusted Rand index of any two of kmeans() over the seeds."""
-    labels = [kmeans(features, k, seed=seed) for seed in seeds]
+def stability(features: np.ndarray, k: int, *, seeds: Iterable[int], cluster: Callable[..., np.ndarray] = kmeans):
+    """Do other starts find the same clusters? Mean adjusted Rand index (a float) of any two over the seeds.
+
+    Args:
+        cluster: kmeans or communities.
+    """
+    labels = [cluster(features, k, seed=seed) for seed in seeds]
     return float(np.mean([adjusted_rand_score(one, other) for one, other in combinations(labels, 2)]))
 
 
