@@ -15,7 +15,7 @@ from helpers.data.corpora import load_sms
 from helpers.data.schema import SchemaError
 from helpers.data.sources import Fetched, SourceError
 from helpers.model.checkpoints import CheckpointError
-from helpers.report import notebook_rules, notebooks, results
+from helpers.report import notebook_rules, notebooks, readme
 from helpers.tasks import STUDIES, meli, sms, studies
 from helpers.tasks.meli_model import MeliModel
 from helpers.tasks.studies import row_key
@@ -248,7 +248,7 @@ def test_notebooks_check_of_all_compares_studies_with_real_data_only(monkeypatch
 
 @pytest.mark.parametrize(("changed", "words"), [(True, "rewritten"), (False, "up to date")])
 def test_readme_says_whether_it_changed(monkeypatch, capsys, changed, words):
-    monkeypatch.setattr(results, "update_readme", lambda: changed)
+    monkeypatch.setattr(readme, "update_readme", lambda: changed)
     assert main(["readme"]) == 0
     assert words in capsys.readouterr().out
 
@@ -257,19 +257,19 @@ def test_readme_says_whether_it_changed(monkeypatch, capsys, changed, words):
     "error", [SourceError("x"), CheckpointError("x"), FileNotFoundError("x"), PermissionError(13, "x", "f")]
 )
 def test_what_the_user_can_mend_is_one_line(monkeypatch, capsys, error):
-    monkeypatch.setattr(results, "update_readme", raises(error))
+    monkeypatch.setattr(readme, "update_readme", raises(error))
     assert main(["readme"]) == 1
     assert_one_line(capsys, "x")
 
 
 def test_ctrl_c_ends_in_one_line_and_status_130(monkeypatch, capsys):
-    monkeypatch.setattr(results, "update_readme", raises(KeyboardInterrupt()))
+    monkeypatch.setattr(readme, "update_readme", raises(KeyboardInterrupt()))
     assert main(["readme"]) == 130
     assert capsys.readouterr().err == "interrupted\n"
 
 
 def test_a_fault_of_the_program_keeps_its_traceback(monkeypatch):
-    monkeypatch.setattr(results, "update_readme", lambda: pd.Series([1]).astype("nonsense"))
+    monkeypatch.setattr(readme, "update_readme", lambda: pd.Series([1]).astype("nonsense"))
     with pytest.raises(TypeError):
         main(["readme"])
 

@@ -23,7 +23,8 @@ from helpers import settings
 from helpers.data.corpora import load_sms
 from helpers.report import notebook_answers, notebook_rules, notebooks
 from helpers.report.notebooks import NotebookError
-from helpers.report.results import results_problems, stale_problems
+from helpers.report.readme import readme_problems
+from helpers.report.results import stale_problems
 from helpers.tasks import STUDIES
 
 BANNER = "perfil     full\ndatos      sms: 5,574 filas · datos reales · sha256 7d039a24a608\n"
@@ -435,7 +436,7 @@ def test_committed_notebooks_pass_check(path):
 
 
 def test_readme_table_and_committed_results_agree():
-    assert results_problems(settings.ROOT / "README.md", settings.ROOT / "results") == []
+    assert readme_problems(settings.ROOT / "README.md", settings.ROOT / "results") == []
 
 
 def test_every_committed_notebook_has_its_results():

@@ -1,4 +1,4 @@
-"""Results files, the README table, code hashes and stale studies."""
+"""Results files, code hashes and stale studies."""
 
 import json
 import math
@@ -132,42 +132,10 @@ def test_every_finite_number_is_a_metric(number, whole):
     assert results.metric_faults({"sms.rnn.f1": number, "sms.rnn.parameters": whole}) == []
 
 
-def test_readme_table_shows_what_is_there(folder):
-    results.write_results(NAME, METRICS)
-    lines = results.readme_table(folder).splitlines()
-    assert lines[0] == "| Notebook | Model | Metric | Value | To beat |"
-    assert len(lines) == 4
-    assert "| LSTM | spam F1 | 0.9700 ± 0.0123 | simple RNN |" in lines[2]
-    assert "| LSTM | accuracy | 0.9900 | simple RNN |" in lines[3]
-
-
-def test_readme_is_rewritten_between_its_markers_only(folder, tmp_path):
-    readme = tmp_path / "README.md"
-    readme.write_text(f"antes\n{results.BEGIN}\nviejo\n{results.END}\ndespués\n", encoding="utf-8")
-    results.write_results(NAME, METRICS)
-    assert "README.md: the results table is not" in results.results_problems(readme, folder)[0]
-    assert results.update_readme(readme, folder) is True
-    assert results.update_readme(readme, folder) is False
-    assert results.results_problems(readme, folder) == []
-    text = readme.read_text(encoding="utf-8")
-    assert text.startswith(f"antes\n{results.BEGIN}\n| Notebook")
-    assert text.endswith(f"|\n{results.END}\ndespués\n")
-    assert "viejo" not in text
-
-
-def test_readme_without_markers_is_a_problem(folder, tmp_path):
-    readme = tmp_path / "README.md"
-    readme.write_text("nada", encoding="utf-8")
-    assert results.BEGIN in results.results_problems(readme, folder)[0]
-    with pytest.raises(ValueError, match="add them"):
-        results.update_readme(readme, folder)
-    assert readme.read_text(encoding="utf-8") == "nada"
-
-
 def test_committed_results_of_profile_quick_are_a_problem(folder, tmp_path, monkeypatch):
     monkeypatch.setenv("PROFILE", "quick")
     results.write_results(NAME, METRICS)
-    assert results.results_problems(tmp_path / "README.md", folder) == [f"{NAME}.json: made in profile quick, not full"]
+    assert results.results_problems(folder) == [f"{NAME}.json: made in profile quick, not full"]
 
 
 def test_code_hash_follows_names_and_contents(tmp_path):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from nbformat import v4
 
 from helpers import settings
-from helpers.report import results, site
+from helpers.report import readme, site
 from helpers.report.readme_rows import ROWS
 
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
@@ -97,7 +97,7 @@ def test_tables_scroll_and_neighbours_are_linked(pages):
 
 def test_the_real_index_has_the_results_and_the_licences(folder, tmp_path):
     index = site.build_site(folder.glob("*.ipynb"), tmp_path / "site")[0].read_text(encoding="utf8")
-    value = re.search(r"\| (\d\.\d{4}) ±", results.readme_table(settings.ROOT / "results"))[1]
+    value = re.search(r"\| (\d\.\d{4}) ±", readme.readme_table(settings.ROOT / "results"))[1]
     assert value in index
     assert "CC BY-NC-SA 3.0" in index
     assert "no la dicen quienes los publican" in index

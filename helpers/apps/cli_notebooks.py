@@ -64,10 +64,10 @@ def check_notebooks(options: argparse.Namespace) -> int:
 
 
 def rewrite_readme(options: argparse.Namespace) -> None:
-    """Bring README's results table up to date."""
-    from helpers.report.results import update_readme
+    """Bring README's tables up to date."""
+    from helpers.report.readme import update_readme
 
-    print("README.md: table rewritten" if update_readme() else "README.md: table is up to date")
+    print("README.md: tables rewritten" if update_readme() else "README.md: tables are up to date")
 
 
 def _chosen(options: argparse.Namespace) -> list[Path]:

@@ -19,7 +19,8 @@ from PIL import Image
 from helpers import settings
 from helpers.report import notebook_answers as on_answers
 from helpers.report.notebook_text import Finding, all_output_text, code_cells, headings, output_text
-from helpers.report.results import results_problems, stale_problems
+from helpers.report.readme import readme_problems
+from helpers.report.results import stale_problems
 
 MAX_BYTES = 1_000_000
 MAX_CELL_LINES = 15
@@ -288,7 +289,7 @@ def check(paths: Iterable[Path] | None = None, *, current: Mapping[str, Mapping[
         for problem in check_notebook(Path(path), question_ids(Path(path).stem))
     ]
     if paths is None:
-        problems += results_problems(settings.ROOT / "README.md", settings.ROOT / "results")
+        problems += readme_problems(settings.ROOT / "README.md", settings.ROOT / "results")
         if current is not None:
             problems += stale_problems(current, settings.ROOT / "results" / "studies")
     return problems

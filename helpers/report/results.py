@@ -1,4 +1,4 @@
-"""Numbers that outlive a run: results/<notebook>.json, the README table made of them, and what has gone stale."""
+"""Numbers that outlive a run: results/<notebook>.json, and what has gone stale."""
 
 import ast
 import hashlib
@@ -14,12 +14,10 @@ from types import ModuleType
 import pandas as pd
 
 from helpers import settings
-from helpers.report.readme_rows import ROWS, Row
 
 SCHEMA = 1
 DOCUMENTED = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 METRIC_NAME = re.compile(r"[a-z][a-z0-9_]*(\.[a-z0-9_]+){2,}")  # corpus.model.metric[.mean|.std|.low|.high]
-BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
 
 
 def write_text(path: Path, text: str) -> Path:
@@ -180,45 +178,8 @@ def committed_results(results_dir: Path) -> list[str]:
     return sorted(path.stem for path in results_dir.glob("[0-9][0-9]_*.json"))
 
 
-def readme_table(results_dir: Path | None = None, rows: tuple[Row, ...] = ROWS) -> str:
-    """README's results table in Markdown, from results/*.json; a row whose metric is not there is left out."""
-    folder = results_dir or settings.ROOT / "results"
-    metrics = {}
-    for notebook in committed_results(folder):
-        metrics |= read_results(notebook, folder)["metrics"]
-    lines = ["| Notebook | Model | Metric | Value | To beat |", "|---|---|---|---|---|"]
-    for row in rows:
-        value = metrics.get(f"{row.name}.mean", metrics.get(row.name))
-        if value is None:
-            continue
-        shown = f"{value:.{row.decimals}f}"
-        if (spread := metrics.get(f"{row.name}.std")) is not None:
-            shown += f" ± {spread:.{row.decimals}f}"
-        lines.append(f"| {row.task} | {row.model} | {row.metric} | {shown} | {row.to_beat} |")
-    return "\n".join(lines)
-
-
-def _split_readme(readme: Path) -> tuple[str, str, str]:
-    text = readme.read_text(encoding="utf-8") if readme.is_file() else ""
-    before, begin, rest = text.partition(BEGIN)
-    table, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"{readme.name}: the results table belongs between the lines {BEGIN} and {END}; add them")
-    return before, table, after
-
-
-def update_readme(readme: Path | None = None, results_dir: Path | None = None) -> bool:
-    """Rewrite the table between README's markers; True where that changed it."""
-    readme = readme or settings.ROOT / "README.md"
-    before, table, after = _split_readme(readme)
-    wanted = f"\n{readme_table(results_dir)}\n"
-    if changed := table != wanted:
-        write_text(readme, before + BEGIN + wanted + END + after)
-    return changed
-
-
-def results_problems(readme: Path, results_dir: Path) -> list[str]:
-    """What is wrong with the committed results: schema, profile, sample rows, a README table that says otherwise."""
+def results_problems(results_dir: Path) -> list[str]:
+    """What is wrong with the committed results: schema, profile, sample rows."""
     problems = []
     for notebook in committed_results(results_dir):
         try:
@@ -228,15 +189,6 @@ def results_problems(readme: Path, results_dir: Path) -> list[str]:
             continue
         if info.get("profile") != "full":
             problems.append(f"{notebook}.json: made in profile {info.get('profile')}, not full")
-    if problems:
-        return problems
-    try:
-        if _split_readme(readme)[1].strip() != readme_table(results_dir).strip():
-            problems.append(
-                f"{readme.name}: the results table is not what results/*.json give; update_readme() rewrites it"
-            )
-    except ValueError as error:
-        problems.append(str(error))
     return problems
 
 

@@ -18,7 +18,8 @@ from pygments.formatters import HtmlFormatter
 
 from helpers import settings
 from helpers.report.notebook_text import FENCE, headings
-from helpers.report.results import readme_table, write_text
+from helpers.report.readme import readme_table
+from helpers.report.results import write_text
 
 PAGES = files("helpers.report") / "pages"
 TITLE = "Redes recurrentes para texto, en siete cuadernos"
