@@ -38,7 +38,7 @@ def test_readings_are_checked(tmp_path):
         plots_augmentation.read_pairs(path)
 
 
-@pytest.mark.parametrize("technique", TECHNIQUES)
+@pytest.mark.parametrize("technique", [*TECHNIQUES, "rated"])
 def test_committed_readings_hold_fifty_pairs_of_each_technique(technique):
     table = plots_augmentation.read_pairs(COMMITTED / f"augmentation_{technique}.csv")
     assert len(table) == 50
