@@ -14,7 +14,7 @@ STAMP := $(VENV)/.installed
 NOTEBOOKS := $(wildcard notebooks/*.ipynb)
 
 # What runs in miniature tracks into build/, never into the store of the studies.
-QUICK = PROFILE=quick MLFLOW_TRACKING_URI="$(or $(MLFLOW_TRACKING_URI),sqlite:///$(CURDIR)/$(BUILD)/mlflow.db)"
+MINIATURE = PROFILE=quick MLFLOW_TRACKING_URI="$(or $(MLFLOW_TRACKING_URI),sqlite:///$(CURDIR)/$(BUILD)/mlflow.db)"
 
 .PHONY: help
 help: ## list the targets
@@ -35,7 +35,7 @@ $(STAMP): requirements.txt constraints.txt pyproject.toml
 .PHONY: notebooks
 notebooks: setup ## execute all notebooks (PROFILE=quick) into build/notebooks, as HTML too
 	@mkdir -p $(BUILD)
-	@$(QUICK) $(RUN) -m helpers notebooks execute --profile quick --out "$(OUT)"
+	@$(MINIATURE) $(RUN) -m helpers notebooks execute --profile quick --out "$(OUT)"
 
 .PHONY: site
 site: setup ## the notebooks as they are committed, with an index, in build/site
@@ -46,7 +46,7 @@ test: setup ## unit tests, then every notebook (PROFILE=quick); the working tree
 	@mkdir -p $(BUILD)
 	@$(RUN) -m pytest tests -m "not server and not browser" --durations=10
 ifneq ($(NOTEBOOKS),)
-	@$(QUICK) $(RUN) -m pytest --nbmake notebooks
+	@$(MINIATURE) $(RUN) -m pytest --nbmake notebooks
 endif
 
 .PHONY: test-all
