@@ -3,6 +3,7 @@
 import ast
 import re
 import shlex
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -125,6 +126,13 @@ def documented(command: str) -> list[str]:
     """What README's code says after a command, a line each."""
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     return re.findall(rf"(?:^|`){command} ([^`\n#]+)", readme, re.MULTILINE)
+
+
+@pytest.mark.parametrize(("options", "quick"), [((), False), (("QUICK=1",), True)])
+def test_make_bench_is_quick_only_when_asked(options, quick):
+    told = subprocess.run(("make", "-n", "bench", *options), cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "-m benchmarks" in told.stdout
+    assert ("--quick" in told.stdout) == quick
 
 
 def test_readme_names_targets_that_make_has():
