@@ -153,8 +153,10 @@ def silhouettes(features: np.ndarray, counts: Iterable[int], *, seed: int, start
     return {k: float(silhouette_score(features, kmeans(features, k, seed=seed, starts=starts))) for k in counts}
 
 
-def stability(features: np.ndarray, k: int, *, seeds: Iterable[int], cluster: Callable[..., np.ndarray] = kmeans):
-    """Do other starts find the same clusters? Mean adjusted Rand index (a float) of any two over the seeds.
+def stability(
+    features: np.ndarray, k: int, *, seeds: Iterable[int], cluster: Callable[..., np.ndarray] = kmeans
+) -> float:
+    """Do other starts find the same clusters? Mean adjusted Rand index of any two over the seeds.
 
     Args:
         cluster: kmeans or communities.

@@ -30,17 +30,21 @@ def readme_table(results_dir: Path | None = None, rows: tuple[Row, ...] = ROWS) 
 
 
 def bench_table(results_dir: Path | None = None) -> str:
-    """What was timed, beside its reference and goal, from bench.json; empty where that is not there."""
+    """What was timed, beside its reference and goal, from bench.json; empty where that is not there.
+
+    An asterisk marks what was timed while other processes kept the machine busy.
+    """
     folder = results_dir or settings.ROOT / "results"
     if not (folder / "bench.json").is_file():
         return ""
     lines = ["| What | Unit | Here | Reference | Factor | Goal |", "|---|---|---|---|---|---|"]
     for comparison in read_results("bench", folder)["info"]["comparisons"].values():
+        busy = "" if comparison["machine"]["idle"] else " *"
         for row in comparison["table"]:
             factor = "" if row["factor"] is None else f"{row['factor']:.2f}"
             goal = "" if row["goal"] is None else _goal(row)
             here, reference = _amount(row["ours"]), "" if row["reference"] is None else _amount(row["reference"])
-            lines.append(f"| {row['what']} | {row['unit']} | {here} | {reference} | {factor} | {goal} |")
+            lines.append(f"| {row['what']}{busy} | {row['unit']} | {here} | {reference} | {factor} | {goal} |")
     return "\n".join(lines)
 
 

@@ -7,12 +7,11 @@ from pathlib import Path
 import numpy as np
 from torch import nn
 
-from helpers.data.batching import make_loader
 from helpers.data.titles import SubwordTitles, WordTitles, from_description
 from helpers.model.checkpoints import load_checkpoint, save_checkpoint
 from helpers.model.mlp import MLPClassifier
 from helpers.model.networks import RecurrentEncoder, TextClassifier, TokenEmbedding
-from helpers.model.training import classification_step, evaluate
+from helpers.model.scoring import class_scores
 from helpers.tasks.meli_config import Config
 
 EVALUATION_BATCH = 512
@@ -38,8 +37,7 @@ class MeliModel:
                 raise TypeError(f"title {i} is {type(text).__name__}, not a string")
         if len(texts) == 0:
             return np.zeros((0, len(self.categories)), dtype=np.float32)
-        loader = make_loader(self.reader.encode(texts), EVALUATION_BATCH, strategy="equal")
-        return evaluate(self.network, loader, classification_step()).outputs.softmax(-1).numpy()
+        return class_scores(self.network, self.reader.encode(texts), EVALUATION_BATCH).softmax(-1).numpy()
 
     def predict(self, texts: Sequence[str], k: int = 5) -> list[list[tuple[str, float]]]:
         """For every title the k likeliest categories with their probabilities, best first.
