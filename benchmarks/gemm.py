@@ -4,7 +4,7 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.corpus import titles, word_config
+from benchmarks.corpus import Titles, titles, word_config
 from benchmarks.harness import Outcome, Row, Side, Sizes, alternate, details
 from benchmarks.training import our_windows
 from helpers import settings
@@ -62,25 +62,31 @@ def spent(call: Side) -> list[dict]:
     ]
 
 
-def run(sizes: Sizes) -> Outcome:
-    """Count the operations of a window of batches, time it beside square products, then profile it."""
-    known = titles(sizes.titles)
-    model = known.model(word_config(freeze=False))
+def training(known: Titles, sizes: Sizes, *, freeze: bool) -> Side:
+    """A window of batches trained on, always the same one; a round of it gives how many titles it has."""
+    model = known.model(word_config(freeze=freeze))
     optimizers, _ = meli.make_optimizers(model.config, model.network, 1)
     window, step = next(our_windows(known, model, sizes)), meli.titles_step(0.0)
+    return lambda: len(train_epoch(model.network, window, step, optimizers)[0].targets)
+
+
+def run(sizes: Sizes) -> Outcome:
+    """Count the operations of a window of batches, time it beside square products, then profile both kinds."""
+    known = titles(sizes.titles)
+    kinds = {"trainable": training(known, sizes, freeze=False), "frozen": training(known, sizes, freeze=True)}
     with counter() as counted:
-        train_epoch(model.network, window, step, optimizers)
+        kinds["trainable"]()
     work = counted.get_total_flops() / GIGA
 
-    def training() -> float:
-        train_epoch(model.network, window, step, optimizers)
+    def ours() -> float:
+        kinds["trainable"]()
         return work
 
     side = sizes.gemm
-    rounds = alternate({"ours": training, "reference": product(side, side, side, 20)}, sizes)
+    rounds = alternate({"ours": ours, "reference": product(side, side, side, 20)}, sizes)
     shapes = {"inputs": (128 * 7, 300, 512), "states": (128, 128, 512), "scores": (128, 256, len(known.categories))}
     small = alternate({name: product(*shape, 200) for name, shape in shapes.items()}, sizes)
-    table = spent(training)
+    tables = {name: spent(call) for name, call in kinds.items()}
     row = Row(
         "meli.gemm_share", "matrix products of training, against one large product", "GFLOP/s", rounds["ours"].rate,
         rounds["reference"].rate, goal=0.5,
@@ -88,15 +94,16 @@ def run(sizes: Sizes) -> Outcome:
     facts = {
         "operations_per_window": {str(name): int(n) for name, n in counted.get_flop_counts()["Global"].items()},
         "products": {name: {"shape": shapes[name], "gflops": of.rate} for name, of in small.items()},
-        "profile": table,
+        "profile": tables,
         "torch_threads": settings.threads(),
     }
-    return Outcome([row], details(rounds) | facts, known.data, [_shown(table), _shown_products(facts["products"])])
+    shown = [_shown(name, table) for name, table in tables.items()]
+    return Outcome([row], details(rounds) | facts, known.data, [*shown, _shown_products(facts["products"])])
 
 
-def _shown(table: list[dict]) -> str:
+def _shown(name: str, table: list[dict]) -> str:
     lines = [f"{r['share']:6.1%}  {r['ms']:10.1f} ms  {r['calls']:8,}  {r['operation']}" for r in table]
-    return "\n".join(["gemm: where the time of a window of training goes (own CPU time)", *lines])
+    return "\n".join([f"gemm: where the time of a window of training goes, {name} embeddings (own CPU time)", *lines])
 
 
 def _shown_products(products: dict) -> str:

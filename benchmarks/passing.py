@@ -5,7 +5,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 from benchmarks.corpus import Titles, titles
 from benchmarks.harness import Outcome, Row, Sizes
@@ -15,6 +15,9 @@ from helpers.model.title_baselines import TITLE_PEERS
 from helpers.tasks import meli
 from helpers.tasks.meli_config import CONFIGS
 from helpers.tasks.meli_studies import BEST_PEER
+
+# our best configuration, made for the race: its learning rate comes down in two epochs instead of six
+SPRINTER = replace(CONFIGS["best"], valid=True, epochs=2)
 
 
 class _PassedError(Exception):
@@ -48,12 +51,12 @@ def empty_artifacts() -> Iterator[None]:
 
 
 def race(known: Titles, score: float, epochs: int | None) -> list[dict]:
-    """Train our best configuration from raw titles, with validation after every epoch, until it passes the score.
+    """Train our sprinter from raw titles, with validation after every epoch, until it passes the score.
 
     Returns:
         epoch, seconds since the start (reading, training and validating), score; of every epoch run.
     """
-    config = replace(CONFIGS["best"], valid=True)
+    config = SPRINTER
     config = config if epochs is None else replace(config, epochs=epochs)
     rows, start = [], time.perf_counter()
 
@@ -81,5 +84,12 @@ def run(sizes: Sizes) -> Outcome:
     note = f"passing: {BEST_PEER} {score:.4f} in {seconds:.1f} s; " + ", ".join(
         f"epoch {r['epoch']} {r['score']:.4f} at {r['seconds']:.1f} s" for r in rows
     )
-    facts = {"peer": BEST_PEER, "peer_score": score, "epochs": rows, "passed": passed, "rounds": 1}
+    facts = {
+        "config": asdict(SPRINTER),
+        "peer": BEST_PEER,
+        "peer_score": score,
+        "epochs": rows,
+        "passed": passed,
+        "rounds": 1,
+    }
     return Outcome([row], facts, known.data, [f"{note}: {said}"])
