@@ -141,22 +141,26 @@ class RecurrentEncoder(nn.Module):
 
     def forward(self, inputs: Tensor, lengths: Tensor) -> Encoded:
         """inputs (batch, time, input_size), lengths (batch,) each at least 1."""
-        mirror = mirrored_positions(lengths, inputs.size(1)).unsqueeze(-1)  # (batch, time, 1)
+        equal = bool((lengths == inputs.size(1)).all())
+        mirror = None if equal else mirrored_positions(lengths, inputs.size(1)).unsqueeze(-1)  # (batch, time, 1)
         for depth, directions in enumerate(self.layers):
             inputs = self.dropout(inputs) if depth else inputs
-            runs = [self._run(directions[0], inputs, lengths)]
+            runs = [self._run(directions[0], inputs, lengths, equal)]
             if len(directions) == 2:
-                outputs, *last = self._run(directions[1], inputs.gather(1, mirror.expand_as(inputs)), lengths)
-                runs.append((outputs.gather(1, mirror.expand_as(outputs)), *last))
+                outputs, *last = self._run(directions[1], _reversed(inputs, mirror), lengths, equal)
+                runs.append((_reversed(outputs, mirror), *last))
             inputs, hidden, cell = (
                 None if part[0] is None else torch.cat(part, -1) for part in zip(*runs, strict=True)
             )
         return Encoded(inputs, hidden, cell)
 
-    def _run(self, recurrence: nn.RNNBase, inputs: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+    def _run(
+        self, recurrence: nn.RNNBase, inputs: Tensor, lengths: Tensor, equal: bool
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
         if not self.packed:
             outputs, _ = recurrence(inputs)
-            return outputs, outputs[torch.arange(len(outputs), device=outputs.device), lengths - 1], None
+            every = torch.arange(len(outputs), device=outputs.device)
+            return outputs, outputs[:, -1] if equal else outputs[every, lengths - 1], None
         packed = pack_padded_sequence(inputs, lengths.cpu(), batch_first=True, enforce_sorted=False)
         outputs, state = recurrence(packed)
         outputs, _ = pad_packed_sequence(outputs, batch_first=True, total_length=inputs.size(1))
@@ -169,6 +173,11 @@ def mirrored_positions(lengths: Tensor, time: int) -> Tensor:
     positions = torch.arange(time, device=lengths.device).expand(len(lengths), time)
     ends = lengths.unsqueeze(1)
     return torch.where(positions < ends, ends - 1 - positions, positions)
+
+
+def _reversed(states: Tensor, mirror: Tensor | None) -> Tensor:
+    """Each sequence reversed within its length; without a mirror all are as long as the batch."""
+    return states.flip(1) if mirror is None else states.gather(1, mirror.expand_as(states))
 
 
 class Pooling(nn.Module):

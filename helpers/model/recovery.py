@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from helpers.model.checkpoints import CheckpointError, load_checkpoint, save_checkpoint
+from helpers.model.seen import Seen
 
 SLOTS = ("a", "b")
-SEEN = ("rows", "outputs", "targets")
 
 
 @dataclass
@@ -26,7 +26,7 @@ class Pass:
 
     batches: int = 0
     total: float = 0.0  # summed loss of the examples
-    seen: list[tuple[Tensor, Tensor, Tensor]] = field(default_factory=list)  # rows, outputs, targets of every batch
+    seen: Seen = field(default_factory=Seen)
     norms: list[float] = field(default_factory=list)
     seconds: float = 0.0
     rng: Tensor | None = None
@@ -162,9 +162,8 @@ def packed(standing: Standing) -> tuple[dict[str, Tensor], dict]:
     tensors["rng"] = torch.get_rng_state() if done.rng is None else done.rng
     if s.order_state is not None:
         tensors["order"] = s.order_state
-    if done.seen:
-        parts = zip(*done.seen, strict=True)
-        tensors |= {f"seen.{name}": torch.cat(part) for name, part in zip(SEEN, parts, strict=True)}
+    if len(done.seen):
+        tensors |= _prefixed("seen", done.seen.parts())
     moments, optimizers = {}, []
     for number, optimizer in enumerate(s.optimizers):
         state = optimizer.state_dict()
@@ -200,9 +199,10 @@ def restore(standing: Standing, tensors: dict[str, Tensor], description: dict) -
         optimizer.load_state_dict({"state": state, "param_groups": _tuples(saved["param_groups"])})
     for scheduler, saved in zip(s.schedulers, description["schedulers"], strict=True):
         scheduler.load_state_dict(saved)
-    facts, seen = description["pass"], _under("seen", tensors)
-    parts = [tuple(seen[name] for name in SEEN)] if seen else []
-    s.done = Pass(facts["batches"], facts["total"], parts, facts["norms"], facts["seconds"], tensors["rng"])
+    facts, seen = description["pass"], Seen()
+    if parts := _under("seen", tensors):
+        seen.add(**parts)
+    s.done = Pass(facts["batches"], facts["total"], seen, facts["norms"], facts["seconds"], tensors["rng"])
     s.rows[:], s.best, s.best_epoch = description["rows"], description["best"], description["best_epoch"]
     torch.set_rng_state(tensors["rng"])
     s.order_state = tensors.get("order")

@@ -15,6 +15,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from helpers.data.batching import Batch
 from helpers.model.recovery import Pass, Recovery, Standing, batches_left
+from helpers.model.seen import Seen
 
 Step = Callable[[nn.Module, Batch], tuple[Tensor, Tensor]]  # -> (mean loss of the batch, outputs (batch, ...))
 Metrics = Callable[[Tensor, Tensor], dict[str, float]]  # (targets (n,), outputs (n, ...)) -> name: value
@@ -105,7 +106,7 @@ def train_epoch(
         if average is not None:
             average.update_parameters(model)
         done.total += loss.item() * len(batch)
-        done.seen.append((batch.rows, outputs.detach(), batch.targets))
+        done.seen.add(rows=batch.rows, outputs=outputs.detach(), targets=batch.targets)
         done.batches += 1
         if after_batch is not None:
             done.seconds, done.rng = time.perf_counter() - start, torch.get_rng_state()
@@ -116,6 +117,8 @@ def train_epoch(
 
 def _is_finite(gradient: Tensor) -> bool:
     values = gradient._values() if gradient.is_sparse else gradient
+    if torch.isfinite(values.sum()):  # one pass instead of four; a sum of finite ones may overflow
+        return True
     return bool(torch.isfinite(values).all())
 
 
@@ -123,16 +126,16 @@ def _is_finite(gradient: Tensor) -> bool:
 def evaluate(model: nn.Module, loader: Iterable[Batch], step: Step) -> Evaluation:
     """Loss and outputs of a whole data set, without updates."""
     model.eval()
-    total, seen = 0.0, []
+    total, seen = 0.0, Seen()
     for batch in loader:
         loss, outputs = step(model, batch)
         total += loss.item() * len(batch)
-        seen.append((batch.rows, outputs, batch.targets))
+        seen.add(rows=batch.rows, outputs=outputs, targets=batch.targets)
     return _in_row_order(total, seen)
 
 
-def _in_row_order(total: float, seen: list[tuple[Tensor, Tensor, Tensor]]) -> Evaluation:
-    rows, outputs, targets = (torch.cat(part) for part in zip(*seen, strict=True))
+def _in_row_order(total: float, seen: Seen) -> Evaluation:
+    rows, outputs, targets = seen.parts().values()
     order = rows.argsort()
     return Evaluation(total / len(rows), outputs[order], targets[order])
 
