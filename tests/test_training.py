@@ -7,7 +7,7 @@ from helpers.data.batching import EncodedTexts, make_loader
 from helpers.data.text import Vocabulary, tokenize
 from helpers.model.metrics import binary_metrics
 from helpers.model.networks import RecurrentEncoder, TextClassifier, TokenEmbedding
-from helpers.model.training import History, Loaders, NonFiniteLoss, classification_step, evaluate, fit
+from helpers.model.training import History, Loaders, NonFiniteLoss, classification_step, evaluate, fit, train_epoch
 
 TEXTS = [f"{'gana premio ya' if i % 3 == 0 else 'nos vemos'} {'luego ' * (i % 5)}" for i in range(40)]
 TARGETS = [int(i % 3 == 0) for i in range(40)]
@@ -106,6 +106,38 @@ def test_a_loss_that_is_not_finite_stops_and_names_the_rows():
     loaders = Loaders(make_loader(data(), 7), None)
     with pytest.raises(NonFiniteLoss, match=r"batch 0 \(rows \["):
         fit(model, loaders, classification_step(), optimizers=[optimizer], epochs=1, metrics=metrics)
+
+
+class Sloped(torch.autograd.Function):
+    """0, with any gradient one likes."""
+
+    @staticmethod
+    def forward(ctx, weights, slope):
+        ctx.slope = slope
+        return weights.new_zeros(())
+
+    @staticmethod
+    def backward(ctx, _):
+        return ctx.slope, None
+
+
+@pytest.mark.parametrize("slope", [(1.0, float("inf")), (float("-inf"), float("inf")), (float("nan"), 0.0)])
+def test_a_gradient_that_is_not_finite_stops_and_names_the_rows(slope):
+    with pytest.raises(NonFiniteLoss, match=r"gradient is not finite at batch 0 \(rows \["):
+        one_batch(slope)
+
+
+def test_finite_gradients_whose_sum_overflows_are_fine():
+    one_batch((3e38, 3e38))
+
+
+def one_batch(slope):
+    model = classifier()
+
+    def step(model, batch):
+        return Sloped.apply(model.output.bias, torch.tensor(slope)), model(batch)
+
+    train_epoch(model, make_loader(data(), 40), step, [torch.optim.SGD(model.parameters(), lr=0.0)])
 
 
 def test_clipping_bounds_the_step():
