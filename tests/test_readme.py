@@ -5,6 +5,8 @@ import json
 import pytest
 
 from helpers.report import readme, results
+from helpers.report.costs import BATCH_SIZE, DIM, HIDDEN, cost_table, operations
+from helpers.tasks.scale import NETWORK
 
 BEGIN, END = (mark.format("results") for mark in readme.MARKS)
 TIMED = {
@@ -73,6 +75,31 @@ def test_scale_has_a_column_per_size(folder):
         f"| cleaning | {cell} | {cell} |",
         "| **all** | peak 513 MiB, 4 MB on disk | peak 513 MiB, 4 MB on disk |",
     ]
+
+
+def test_costs_are_those_of_the_largest_set_and_in_proportion(folder):
+    assert cost_table(folder) == ""
+    stages = {name: {"seconds": 60.0} for name in ("generation", "reading", "cleaning", "dictionary", "encoding")}
+    sizes = {
+        "10": {"stages": None},
+        "6182780": {
+            "stages": stages | {"training": {"seconds": 1_000.0, "titles_per_second": 2_000.0}}, "categories": 632,
+            "rows": {"train": 4_000_000}, "words": {"tokens": 20_000_000},
+        },
+    }  # fmt: skip
+    (folder / "scale.json").write_text(json.dumps({"schema": 1, "sizes": sizes}), encoding="utf-8")
+    here, there = 13_148_160 + 970_752, 13_148_160 + 2_439_168  # two LSTMs over five tokens, then the output layer
+    assert (operations(5, 632), operations(5, 1_588)) == (here, there)
+    epoch = 20_000_000 / 2_000 * there / here
+    assert cost_table(folder).splitlines()[2:] == [
+        "| Titles to train on, categories | 4,000,000, 632 | 20,000,000, 1,588 |",
+        "| Products per title | 14.1 million operations | 15.6 million operations |",
+        "| Reading to encoding, once | 4 min | 20 min |",
+        f"| One epoch | 33 min | {epoch / 3600:.1f} h |",
+        f"| All of it, 5 epochs | 2.8 h | {(1_200 + 5 * epoch) / 3600:.1f} h |",
+        "| 5 epochs on one GPU (estimate) | 5 min | 26 min |",
+    ]
+    assert (NETWORK.batch_size, NETWORK.embedding_dim, NETWORK.hidden_size) == (BATCH_SIZE, DIM, HIDDEN)
 
 
 def test_it_is_rewritten_between_its_marks_only(folder, page):

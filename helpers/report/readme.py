@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from helpers import settings
+from helpers.report.costs import cost_table
 from helpers.report.readme_rows import ROWS, Row
 from helpers.report.results import committed_results, read_results, results_problems, write_text
 
@@ -75,7 +76,9 @@ def _stage(measures: Mapping) -> str:
     return f"{measures['seconds']:,.1f} s, {measures['titles_per_second']:,.0f}/s, {measures['peak_mib']:,.0f} MiB"
 
 
-BLOCKS: dict[str, Callable[[Path | None], str]] = {"results": readme_table, "bench": bench_table, "scale": scale_table}
+BLOCKS: dict[str, Callable[[Path | None], str]] = {
+    "results": readme_table, "bench": bench_table, "scale": scale_table, "costs": cost_table,
+}  # fmt: skip
 
 
 def update_readme(readme: Path | None = None, results_dir: Path | None = None) -> bool:
