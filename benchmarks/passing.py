@@ -16,7 +16,7 @@ from helpers.tasks import meli
 from helpers.tasks.meli_config import CONFIGS
 from helpers.tasks.meli_studies import BEST_PEER
 
-SPRINTER = replace(CONFIGS["best"], valid=True)  # a schedule of two epochs instead of its six passes no sooner
+SPRINTER = replace(CONFIGS["best"], valid=True)
 
 
 class _PassedError(Exception):

@@ -33,7 +33,7 @@ def readme_table(results_dir: Path | None = None, rows: tuple[Row, ...] = ROWS) 
 def bench_table(results_dir: Path | None = None) -> str:
     """What was timed, beside its reference and goal, from bench.json; empty where that is not there.
 
-    An asterisk marks what was timed while other processes kept the machine busy.
+    An asterisk marks what was timed on a machine that was not idle, before or meanwhile.
     """
     folder = results_dir or settings.ROOT / "results"
     if not (folder / "bench.json").is_file():
