@@ -5,7 +5,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from nbformat import v4
 
@@ -132,6 +132,8 @@ def test_what_cannot_be_built_says_why(tmp_path):
     assert not Path(tmp_path / "site").exists()
 
 
+@example("$`b a\n a`a$")
+@example("`a`1`b`")
 @given(st.text(alphabet="ab $`\\\n\0 1", max_size=40))
 def test_text_without_formulas_passes_as_it_is(text):
     try:

@@ -27,8 +27,9 @@ LICENCES = "Licences of the data"  # README's heading
 TELLING = "portada"  # tag of the code cell whose figure stands for the notebook on the index
 NO_DESCRIPTION = "No description has been provided for this image"  # what nbconvert writes
 CODE_SPAN = re.compile(r"(`+).+?\1", re.DOTALL)
-# as in pandoc: no space inside the dollars, no digit after them; an amount of money is not a formula
-FORMULA = re.compile(r"\$\$(?P<block>.+?)\$\$|(?<![\\$\w])\$(?=\S)(?P<inline>[^$\n]+?)(?<=\S)\$(?![\d\w])", re.DOTALL)
+# as in pandoc: no space inside the dollars, no digit after them; an amount of money is not a formula, and code (marked
+# by \0 when formulas are looked for) is in none
+FORMULA = re.compile(r"\$\$(?P<block>[^\0]+?)\$\$|(?<![\\$\w])\$(?=\S)(?P<inline>[^$\n\0]+?)(?<=\S)\$(?![\d\w])")
 TABLE = re.compile(r"<table\b.*?</table>", re.DOTALL)
 LINK = re.compile(r"\[(?P<text>[^\]]+)\]\(notebooks/(?P<name>\w+)\.ipynb\)")
 OUTSIDE = re.compile(r'<img\b[^>]*\bsrc="(?!data:)([^"]*)"')
@@ -125,9 +126,11 @@ def with_mathml(source: str) -> str:
 
     clean = source.replace("\0", "\ufffd")  # as CommonMark wants it
     hidden = FORMULA.sub(formula, CODE_SPAN.sub(code, FENCE.sub(code, clean)))
-    while "\0" in hidden:
-        hidden = re.sub("\0(\\d+)\0", lambda match: kept[int(match[1])], hidden)
-    return hidden
+
+    def shown(text: str) -> str:
+        return re.sub("\0(\\d+)\0", lambda match: shown(kept[int(match[1])]), text)
+
+    return shown(hidden)
 
 
 def scrolling_tables(body: str) -> str:
