@@ -13,6 +13,8 @@ RUN := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 NOTEBOOKS := $(wildcard notebooks/*.ipynb)
 
+PARALLEL := -n 2 --dist loadfile  # a module's tests stay together: they share what is slow to make
+
 # What runs in miniature tracks into build/, never into the store of the studies.
 MINIATURE = PROFILE=quick MLFLOW_TRACKING_URI="$(or $(MLFLOW_TRACKING_URI),sqlite:///$(CURDIR)/$(BUILD)/mlflow.db)"
 
@@ -44,9 +46,9 @@ site: setup ## the notebooks as they are committed, with an index, in build/site
 .PHONY: test
 test: setup ## unit tests, then every notebook (PROFILE=quick); the working tree stays as it is
 	@mkdir -p $(BUILD)
-	@$(RUN) -m pytest tests -m "not server and not browser" --durations=10
+	@OMP_WAIT_POLICY=PASSIVE $(RUN) -m pytest tests -m "not server and not browser" --durations=10 $(PARALLEL)
 ifneq ($(NOTEBOOKS),)
-	@$(MINIATURE) $(RUN) -m pytest --nbmake notebooks
+	@$(MINIATURE) THREADS=1 OMP_NUM_THREADS=1 $(RUN) -m pytest --nbmake notebooks $(PARALLEL)
 endif
 
 .PHONY: test-all
