@@ -53,8 +53,8 @@ endif
 
 .PHONY: test-all
 test-all: test chromium ## and the long ones: models served, pages in a browser (Chromium), 2,000 cases of fuzz
-	@HYPOTHESIS_PROFILE=long $(RUN) -m pytest tests -m "server or browser"
-	@HYPOTHESIS_PROFILE=long $(RUN) -m pytest tests/test_fuzz.py
+	@$(RUN) -m pytest tests -m "server or browser" --durations=5
+	@HYPOTHESIS_PROFILE=long $(RUN) -m pytest tests/test_fuzz.py -n 2 --durations=5
 
 .PHONY: deliverable
 deliverable: setup ## execute the notebooks in place (PROFILE=full, real data only), update README, check

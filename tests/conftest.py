@@ -4,8 +4,10 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 FUZZ = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
-settings.register_profile("quick", max_examples=200, derandomize=True, **FUZZ)  # the same cases every time
-settings.register_profile("long", max_examples=2000, **FUZZ)
+# What a change must pass draws the same cases every time; "new" draws others.
+settings.register_profile("quick", max_examples=200, derandomize=True, **FUZZ)
+settings.register_profile("long", max_examples=2000, derandomize=True, **FUZZ)
+settings.register_profile("new", max_examples=2000, **FUZZ)
 
 
 @pytest.fixture(scope="session")

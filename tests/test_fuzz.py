@@ -1,4 +1,4 @@
-"""Odd input of every kind: an error that is documented or the right answer; HYPOTHESIS_PROFILE=long looks longer."""
+"""Odd input of every kind: an error that is documented or the right answer; HYPOTHESIS_PROFILE=long and =new look longer."""
 
 import bz2
 import gzip
