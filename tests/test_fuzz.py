@@ -1,4 +1,4 @@
-"""Odd input of every kind: an error that is documented or the right answer; HYPOTHESIS_PROFILE=long and =new look longer."""
+"""Odd input of every kind: a documented error or the right answer; HYPOTHESIS_PROFILE=long or new looks longer."""
 
 import bz2
 import gzip
