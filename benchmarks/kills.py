@@ -1,6 +1,6 @@
 """Kill a training with SIGKILL at random moments, take it up each time, and compare its end with an unbroken run.
 
-    python benchmarks/kills.py --kills 20
+    PROFILE=full THREADS=1 python benchmarks/kills.py --kills 20
 
 trains the assignment's baseline on part of the MeLi titles, prints one line per kill and whether weights and metrics
 came out identical, and writes results/kills.json. Exit status 1 where they did not.
@@ -82,6 +82,7 @@ def main() -> None:
         train(options.child)
         return
     from helpers import settings
+    from helpers.report.results import write_text
 
     with tempfile.TemporaryDirectory() as place:
         whole, broken = Path(place) / "whole", Path(place) / "broken"
@@ -93,7 +94,7 @@ def main() -> None:
     found = {"kills": killed, "resumed": resumed, "same_weights": same_weights, "same_metrics": same_metrics}
     print(json.dumps(found))
     content = found | {"rows": ROWS, "epochs": EPOCHS, "threads": settings.threads(), "versions": settings.versions()}
-    (settings.results_dir() / "kills.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf8")
+    write_text(settings.results_dir() / "kills.json", json.dumps(content, indent=2) + "\n")
     sys.exit(0 if same_weights and same_metrics and killed == options.kills else 1)
 
 

@@ -64,8 +64,9 @@ def is_users(error: Exception) -> bool:
     from helpers.model.checkpoints import CheckpointError
     from helpers.model.training import NonFiniteLoss
     from helpers.report.notebooks import NotebookError
+    from helpers.tasks.meli_artifacts import ArtifactError
 
-    if isinstance(error, SourceError | ArchiveError | CheckpointError | NonFiniteLoss | NotebookError):
+    if isinstance(error, SourceError | ArchiveError | CheckpointError | NonFiniteLoss | NotebookError | ArtifactError):
         return True
     if isinstance(error, OSError):
         return isinstance(error, FileNotFoundError) or error.filename is not None

@@ -106,4 +106,4 @@ def banner(**corpora) -> None:
         source = "muestra sintética" if frame.attrs.get("sample") else "datos reales"
         print(f"datos      {name}: {len(frame):,} filas · {source} · sha256 {frame.attrs.get('sha256', '?')[:12]}")
     print("versiones  " + " · ".join(f"{name} {number}" for name, number in versions().items()))
-    print(f"equipo     {device().type} · {threads()} hilos · semilla {SEED}")
+    print(f"equipo     {device().type} · {threads()} {'hilo' if threads() == 1 else 'hilos'} · semilla {SEED}")

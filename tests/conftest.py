@@ -3,6 +3,8 @@
 import pytest
 from hypothesis import HealthCheck, settings
 
+from helpers.data import sources
+
 FUZZ = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
 # What a change must pass draws the same cases every time; "new" draws others.
 settings.register_profile("quick", max_examples=200, derandomize=True, **FUZZ)
@@ -19,6 +21,7 @@ def outside(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def _nothing_written_into_the_tree(outside, monkeypatch):
     _write_to(outside, monkeypatch)
+    monkeypatch.setattr(sources, "_sampled", {})
 
 
 @pytest.fixture(scope="module")

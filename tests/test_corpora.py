@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from helpers import settings
-from helpers.data import corpora
+from helpers.data import corpora, sources
 from helpers.data.catalogue import SOURCES
 from helpers.data.corpora import load_meli, load_sick, load_sick_release, load_sms, load_sts
 from helpers.data.schema import SchemaError
@@ -198,7 +198,10 @@ def test_sts_names_semeval_sets_it_lacks_in_quick_and_stops_in_full(nothing_real
     mirror = nothing_real / "mirror"
     written(mirror / "sts/sts-train.csv", STSB.format("2"))
     written(mirror / "sts/semeval/2013.FNWN.test.tsv", "1\tone\ttwo")
-    into_mirror(mirror, monkeypatch, "sts/sts-train.csv", "sts/semeval/2013.FNWN.test.tsv")
+    beside = ["vectors/glove.840B.300d.sick.txt.gz", "sick/SICK_train.txt"]  # without them quick takes the sample
+    for path in beside:
+        written(mirror / path, "x")
+    into_mirror(mirror, monkeypatch, "sts/sts-train.csv", "sts/semeval/2013.FNWN.test.tsv", *beside)
     frame = load_sts()
     assert frame["source"].tolist() == ["stsb-train/MSRpar", "2013.FNWN.test"]
     assert "semeval-2012.MSRpar.test" in frame.attrs["missing"]
@@ -327,3 +330,20 @@ def test_real_meli(real):
     assert len(frame) == frame["title"].nunique() == SOURCES["meli-test"].rows
     assert frame["category"].nunique() == 632
     assert (frame["data"].str.len() == 0).sum() == 4
+
+
+def test_sentence_pairs_whose_vectors_cannot_be_had_are_the_sample_and_it_is_said(tmp_path, monkeypatch, capsys):
+    names = [f"sick-{part}" for part in corpora.SICK_PARTITIONS]
+    parts, vectors = [SOURCES[name].path for name in names], "vectors/glove.840B.300d.sick.txt.gz"
+    beside = [written(tmp_path / "mirror" / path, "x") for path in ("sts/sts-train.csv", vectors)]
+    for path in parts:
+        lines = (settings.sample_dir() / path).read_text(encoding="utf8").splitlines()
+        written(tmp_path / "mirror" / path, *lines[:3])
+    into_mirror(tmp_path / "mirror", monkeypatch, *parts, "sts/sts-train.csv", vectors)
+    monkeypatch.setenv("DATA_CACHE", str(tmp_path / "cache"))
+    assert not load_sick().attrs["sample"]
+    beside[-1].unlink()
+    monkeypatch.setenv("DATA_CACHE", str(tmp_path / "empty"))
+    assert load_sick().attrs["sample"]
+    assert "sick-train, sick-trial, sick-test: the synthetic sample stands in" in capsys.readouterr().err
+    assert sources.sampled() == names

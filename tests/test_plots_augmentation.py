@@ -1,3 +1,5 @@
+import re
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -45,9 +47,13 @@ def test_committed_readings_hold_fifty_pairs_of_each_technique(technique):
     assert (table.loc[~table["acceptable"], "note"] != "").all()  # who refuses says why
 
 
-def test_a_rated_pair_is_written_out_to_be_read():
+def test_a_rated_pair_is_known_again_whatever_its_order_and_none_of_its_words_is_written():
     rated = pd.DataFrame({"sentence_a": ["A dog runs"], "sentence_b": ["A cat runs"], "relatedness": [3.456]})
-    assert plots_augmentation.as_read(rated).tolist() == ["A dog runs — A cat runs — 3.46"]
+    turned = rated.rename(columns={"sentence_a": "sentence_b", "sentence_b": "sentence_a"})
+    other = rated.assign(sentence_b="A cat sits")
+    said, again, different = (plots_augmentation.as_read(frame).item() for frame in (rated, turned, other))
+    assert said == again != different
+    assert re.fullmatch("[0-9a-f]{12}: 3.46", said)
 
 
 def test_accepted_shares_have_an_interval_around_them():

@@ -68,7 +68,7 @@ def test_calibrations_are_drawn_over_the_range_they_were_fitted_on():
         "isotónica": Calibration.fit(similarity, relatedness, "isotonic"),
     }
     _, ax = plots_sick.calibration_curve(similarity, relatedness, maps)
-    assert labels(ax) == ["un par apartado", "lineal", "isotónica"]
+    assert labels(ax) == ["un par de trial", "lineal", "isotónica"]
     assert ax.lines[2].get_ydata()[[0, -1]].tolist() == [1, 5]
 
 

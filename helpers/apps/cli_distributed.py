@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from helpers import settings
-from helpers.apps.cli_models import metrics_table
+from helpers.apps.cli_models import metrics_table, origin, save
 
 TASKS = ("meli", "sms")
 PRECISIONS = ("no", "bf16")
@@ -58,8 +58,9 @@ def _train(options: argparse.Namespace) -> None:
             tracked.metrics(result.metrics)
     if first:
         if options.save:
-            print(f"saved: {result.model.save(options.save)}")
+            save(result.model, options.save)
         print(metrics_table({options.split_seed: result.metrics}))
+        print(origin())
     engine.end_training()
 
 

@@ -7,6 +7,8 @@ import pandas as pd
 import torch
 
 from helpers import settings
+from helpers.data.sources import sampled
+from helpers.model.checkpoints import SAMPLE_MARK
 
 TASKS = ("sms", "meli", "sick")
 SHOWN = 5  # categories shown per title
@@ -35,7 +37,7 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", default="best", metavar="NAME", help="a name in the task's CONFIGS (%(default)s)")
     parser.add_argument("--split-seed", **seed, nargs="+", help="of sms and meli; default: 0, for development")
     parser.add_argument("--model-seed", **seed, help="initial weights, batches, dropout; default: the split seed, or 0")
-    parser.add_argument("--grouped", action="store_true", help="keep near-duplicates on one side of the split")
+    parser.add_argument("--grouped", action="store_true", help="of sms: keep near-duplicates on one side of the split")
     parser.add_argument("--evaluate-on", metavar="PART", help="of sick: test (default), trial, or a fold, cv0 to cv4")
     parser.add_argument("--save", type=Path, metavar="FOLDER", help="for the model; several seeds: FOLDER/split-N")
     parser.set_defaults(run=train)
@@ -76,17 +78,33 @@ def train(options: argparse.Namespace) -> None:
     """Train and score once per split seed (SICK has its own partitions: once), and print the metrics as a table."""
     torch.set_num_threads(settings.threads())
     task, corpus, runs = _task(options)
-    origin = "SYNTHETIC SAMPLE: the numbers are no result" if corpus.attrs["sample"] else "real data"
     unit = "pairs" if options.task == "sick" else "texts"
-    print(f"{options.task}: {len(corpus):,} {unit}, {origin}; configuration {options.config}", flush=True)
+    before = origin()
+    print(f"{options.task}: {len(corpus):,} {unit}, {before}; configuration {options.config}", flush=True)
     scores = {}
     for seed, seeds in runs.items():
         result = task.train(options.config, **seeds)
         scores[seed] = result.metrics
         if options.save:
             folder = options.save / f"split-{seed}" if len(runs) > 1 else options.save
-            print(f"saved: {result.model.save(folder)}", flush=True)
+            save(result.model, folder)
     print(metrics_table(scores, "model" if options.task == "sick" else "split"))
+    if origin() != before:  # vectors, say, that training alone reads
+        print(origin())
+
+
+def origin() -> str:
+    """Whether anything that was read so far in this process is synthetic."""
+    return f"SYNTHETIC SAMPLE ({', '.join(sampled())}): the numbers are no result" if sampled() else "real data"
+
+
+def save(model, folder: Path) -> None:
+    """Save, say where, and mark what synthetic data made: no such model is registered."""
+    folder = Path(model.save(folder))
+    (folder / SAMPLE_MARK).unlink(missing_ok=True)
+    if sampled():
+        (folder / SAMPLE_MARK).write_text(f"{origin()}\n", encoding="utf8")
+    print(f"saved: {folder}", flush=True)
 
 
 def _task(options: argparse.Namespace) -> tuple:

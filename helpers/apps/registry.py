@@ -11,7 +11,7 @@ import pandas as pd
 
 from helpers import settings
 from helpers.apps.serving import ARTIFACT, SERVICES, Service, texts_of
-from helpers.model.checkpoints import DESCRIPTION
+from helpers.model.checkpoints import DESCRIPTION, SAMPLE_MARK, CheckpointError
 from helpers.report import tracking
 from helpers.tasks import meli, meli_data, sick, sms
 
@@ -77,18 +77,21 @@ def register(name: str, folder: Path | None = None) -> str:
 
     Raises:
         ValueError: no model of this name.
-        CheckpointError: the folder is missing, damaged, or holds a model of another task.
+        CheckpointError: the folder is missing, damaged, or holds a model of another task or of synthetic data.
     """
     service, metrics, seeds = _known(name), {}, {}
     if folder is None:
         folder = settings.artifacts_dir() / name
         if not (folder / DESCRIPTION).is_file():
             metrics, seeds = _train(name, folder), RECIPES[name].seeds
+    if (folder / SAMPLE_MARK).is_file():
+        raise CheckpointError(f"{folder} was trained on the synthetic sample: train with PROFILE=full, or delete it")
     service.answer(service.load(folder), *texts_of(service.example, service))  # what cannot answer is not registered
     mlflow, digest = tracking.client(), _digest(folder, service)
     newest = _newest(mlflow, name)
     if newest is not None and newest.tags.get("digest") == digest:
         return _address(newest)
+    print(f"{name}: registering the model of {folder}", flush=True)
     config = json.loads((folder / DESCRIPTION).read_text(encoding="utf8"))["config"]
     with tracking.run(EXPERIMENT, name, params=config | seeds) as tracked:
         tracked.metrics(metrics)

@@ -25,6 +25,7 @@ class Source:
         big: more than 50 MB to download; only fetched when asked for.
         excerpt_of: names of the whole archives this file is cut from.
         instead_of: name of the source that holds the same in another format; fetched where that one cannot be had.
+        read_with: where of one of these groups nothing can be had, profile quick takes the sample of this one too.
         note: what else a user should know.
     """
 
@@ -41,6 +42,7 @@ class Source:
     big: bool = False
     excerpt_of: tuple[str, ...] = ()
     instead_of: str | None = None
+    read_with: tuple[tuple[str, ...], ...] = ()
     note: str = ""
 
 
@@ -60,6 +62,7 @@ STANFORD_HUB = "https://huggingface.co/stanfordnlp/glove/resolve/main"
 SBW_HOME = "https://cs.famaf.unc.edu.ar/~ccardellino"
 GENSIM_DATA = "https://github.com/piskvorky/gensim-data/releases/download"
 
+SICK_VECTORS = ("glove-840b", "glove-840b-sick")
 CC_BY, CC_BY_NC_SA = "CC BY 4.0", "CC BY-NC-SA 3.0"
 STS_LICENCE = "scores CC BY-SA 4.0, texts mixed"
 WORDNET_LICENCE = "WordNet 3.0 licence"
@@ -156,6 +159,7 @@ def _sick() -> list[Source]:
         return Source(
             f"sick-{part}", f"sick/SICK_{stem}.txt", size, CC_BY_NC_SA, (f"{SICK_HOME}/sick_{stem}.zip",),
             member=f"SICK_{stem}.txt", sha256=sha256, rows=rows, required=True,
+            read_with=(SICK_VECTORS, ("sts-train",)),
         )  # fmt: skip
 
     return [
@@ -183,6 +187,7 @@ def _sts() -> list[Source]:
 
     train = Source(
         "sts-train", "sts/sts-train.csv", 901_177, STS_LICENCE, member="sts-train.csv", rows=5_749,
+        read_with=(SICK_VECTORS, ("sick-train",)),
         urls=tuple(f"{home}/4/48/Stsbenchmark.tar.gz" for home in STS_IMAGES),
         sha256="0f71910b59aa1ad973c5897f0791f3b0965a92b8f82b1a95f3eea9f4162fda82",
     )  # fmt: skip

@@ -5,6 +5,7 @@ SHA-256 before it lands, by an atomic rename; what cannot be had ends in one Sou
 """
 
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
@@ -19,6 +20,8 @@ from helpers.data.archives import ArchiveError, extract
 from helpers.data.catalogue import Source, find
 from helpers.data.downloads import DownloadError, download, forget_unreachable, offline
 from helpers.data.verification import Refused, accept, part_of, verify_cached
+
+_sampled: dict[str, None] = {}  # in the order of their first use
 
 
 class SourceError(RuntimeError):
@@ -61,13 +64,31 @@ def obtain_or_sample(name: str) -> tuple[Path, bool]:
 
 def obtain_all_or_sample(names: Sequence[str]) -> tuple[list[Path], bool]:
     """As obtain_or_sample() for files that belong together: all real or all sample, never mixed."""
+    quick = settings.profile() == "quick"
     try:
-        return [obtain(name) for name in names], False
+        paths = [obtain(name) for name in names]
+        for others in {find(name).read_with for name in names if quick}:
+            for group in others:
+                obtain_first(*group)
+        return paths, False
     except SourceError:
         samples = [settings.sample_dir() / find(name).path for name in names]
-        if settings.profile() == "quick" and all(path.is_file() for path in samples):
+        if quick and all(path.is_file() for path in samples):
+            _say_sampled(names)
             return samples, True
         raise
+
+
+def sampled() -> list[str]:
+    """The sources whose synthetic sample has stood in for them in this process."""
+    return list(_sampled)
+
+
+def _say_sampled(names: Iterable[str]) -> None:
+    """Once a source: real data may come beside it, and whoever reads the numbers has to know."""
+    if new := [name for name in names if name not in _sampled]:
+        _sampled.update(dict.fromkeys(new))
+        print(f"{', '.join(new)}: the synthetic sample stands in", file=sys.stderr, flush=True)
 
 
 def obtain_first(*names: str) -> tuple[Path, str]:

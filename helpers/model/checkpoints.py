@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 TENSORS, DESCRIPTION = "model.safetensors", "model.json"
+SAMPLE_MARK = "SYNTHETIC"  # a file of this name lies beside a model that synthetic data made
 
 
 class CheckpointError(RuntimeError):
@@ -66,21 +67,26 @@ def load_checkpoint(folder: Path, task: str | None = None) -> tuple[dict[str, Te
     folder = Path(folder)
     for name in (TENSORS, DESCRIPTION):
         if not (folder / name).is_file():
-            raise CheckpointError(f"{folder / name} is missing: train the model again")
+            raise CheckpointError(
+                f"{folder / name} is missing: give the folder that `train --save` wrote (of several seeds, one of "
+                "FOLDER/split-N), or train the model again"
+            )
     try:
         description = json.loads((folder / DESCRIPTION).read_text(encoding="utf8"))
         if not isinstance(description, dict) or "sha256" not in description:
             raise ValueError("no field sha256")
     except ValueError as error:
-        raise CheckpointError(f"{folder / DESCRIPTION} is no checkpoint description ({error})") from error
+        raise CheckpointError(
+            f"{folder / DESCRIPTION} is no checkpoint description ({error}): train the model again"
+        ) from error
     if task is not None and description.get("task") != task:
-        raise CheckpointError(f"{folder} holds no {task} model (task {description.get('task')!r})")
+        raise CheckpointError(f"{folder} holds no {task} model (task {description.get('task')!r}): train one")
     if _sha256(folder / TENSORS) != description["sha256"]:
         raise CheckpointError(f"{folder / TENSORS} is damaged or belongs to another model: train the model again")
     try:
         return load_file(folder / TENSORS), description
     except SafetensorError as error:
-        raise CheckpointError(f"{folder / TENSORS} holds no safetensors ({error})") from error
+        raise CheckpointError(f"{folder / TENSORS} holds no safetensors ({error}): train the model again") from error
 
 
 def _sha256(path: Path) -> str:

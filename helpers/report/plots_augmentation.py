@@ -1,5 +1,6 @@
 """Tables and figures of notebook 06: what readers accepted, what each technique is worth; labels in Spanish."""
 
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from scipy import stats
 
+from helpers.data.pairs import pair_keys
 from helpers.data.schema import SchemaError, check_one_of
 from helpers.model.metrics import paired_difference
 from helpers.report.plots import COLORS, panels
@@ -40,9 +42,12 @@ def read_pairs(path: Path) -> pd.DataFrame:
 
 
 def as_read(rated: pd.DataFrame) -> pd.Series:
-    """How a pair of sentences with its rating stands in a sample that was read."""
-    ratings = rated["relatedness"].map("{:.2f}".format)
-    return rated["sentence_a"] + " — " + rated["sentence_b"] + " — " + ratings
+    """How a pair of sentences with its rating stands in a sample that was read: a hash of the sentences, the rating.
+
+    The sentences themselves are the corpus's and stay with it.
+    """
+    keys = [hashlib.sha256("\t".join(key).encode()).hexdigest()[:12] for key in pair_keys(rated)]
+    return pd.Series(keys, rated.index) + rated["relatedness"].map(": {:.2f}".format)
 
 
 def accepted_shares(readings: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
@@ -139,7 +144,7 @@ def training_curves(
                 ax.plot(done, frame[f"valid_{column}"], color=color, label=name)
                 _mark_kept(ax, done, frame, column, color)
             ax.set(xlabel="pasos de gradiente", ylabel=label)
-    axes[0, -1].legend(title="— pares apartados  - - entrenamiento", fontsize=9, title_fontsize=8)
+    axes[0, -1].legend(title="— trial  - - entrenamiento", fontsize=9, title_fontsize=8)
     return figure, axes
 
 

@@ -129,7 +129,7 @@ def calibration_curve(similarity, relatedness, calibrations: Mapping[str, Calibr
     figure, axes = panels(width=6)
     ax, similarity = axes[0, 0], np.asarray(similarity, dtype=float)
     ax.plot(
-        similarity, relatedness, ".", color="0.6", alpha=0.5, markersize=4, label="un par apartado", rasterized=True
+        similarity, relatedness, ".", color="0.6", alpha=0.5, markersize=4, label="un par de trial", rasterized=True
     )
     grid = np.linspace(similarity.min(), similarity.max(), 400)
     for (name, calibration), color in zip(calibrations.items(), COLORS, strict=False):

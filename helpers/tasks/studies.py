@@ -128,9 +128,12 @@ def confirm_study(study: Study, *, sample: int = 3) -> pd.DataFrame:
     last digit, do the stale rows count as made by the code of today.
 
     Raises:
+        FileNotFoundError: there is no table.
         ValueError: a metric differs (names row, metric and both values); the table is left as it was.
     """
     stamp, path = study.stamp(), table_path(study.name)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is not there: `make study NAME={study.name}` makes it, PROFILE=full finds it")
     table, specs = read_table(path), {row_key(spec): spec for spec in study.specs()}
     stale = table["key"].isin(specs) & (table["data_hash"] == stamp["data_hash"])
     stale &= table["code_hash"] != stamp["code_hash"]
