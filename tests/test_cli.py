@@ -14,7 +14,7 @@ from helpers.apps import cli_data, cli_models
 from helpers.data.corpora import load_sms
 from helpers.data.schema import SchemaError
 from helpers.data.sources import Fetched, SourceError
-from helpers.model.checkpoints import CheckpointError
+from helpers.model.checkpoints import SAMPLE_MARK, CheckpointError
 from helpers.report import notebook_rules, notebooks, readme
 from helpers.tasks import STUDIES, meli, sms, studies
 from helpers.tasks.meli_model import MeliModel
@@ -130,6 +130,7 @@ def test_train_on_one_seed_saves_into_the_folder_and_says_it_is_a_sample(trainin
     assert main(["train", "sms", "--split-seed", "3", "--save", str(tmp_path / "model")]) == 0
     assert trainings.calls == [("best", 3, 3, "random")]
     assert trainings.saved == [tmp_path / "model"]
+    assert (tmp_path / "model" / SAMPLE_MARK).is_file()
     out = capsys.readouterr().out
     assert "SYNTHETIC SAMPLE" in out
     assert out.splitlines()[-3].split() == ["split", "3"]

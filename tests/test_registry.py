@@ -18,7 +18,7 @@ from tiny_models import expected, flat, saved_models
 
 from helpers.apps import cli_serving, registry
 from helpers.apps.serving import MAX_ROWS, SERVICES, refuse_what_is_unreadable
-from helpers.model.checkpoints import CheckpointError
+from helpers.model.checkpoints import SAMPLE_MARK, CheckpointError
 
 TITLES = ["Funda Samsung J7 Prime", "", "😀 ñandú"]
 COLUMNS = {"meli-titles": [TITLES], "sms-spam": [TITLES], "sick-similarity": [TITLES, TITLES[::-1]]}
@@ -130,6 +130,10 @@ def test_what_cannot_be_loaded_is_not_registered(saved, addresses, tmp_path):
     (damaged / "model.safetensors").write_bytes(b"x")
     with pytest.raises(CheckpointError, match="damaged"):
         registry.register("sms-spam", damaged)
+    marked = shutil.copytree(saved["sms-spam"], tmp_path / "marked")
+    (marked / SAMPLE_MARK).write_text("")
+    with pytest.raises(CheckpointError, match="trained on the synthetic sample"):
+        registry.register("sms-spam", marked)
     assert registry.current("sms-spam") == addresses["sms-spam"]
 
 
