@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 import torch
+from threadpoolctl import threadpool_limits
 
 from helpers import settings
 from helpers.data.sources import sampled
@@ -67,10 +68,11 @@ def run_one_study(options: argparse.Namespace) -> None:
     if options.name not in STUDIES:
         raise ValueError(f"study {options.name!r} is not one of {', '.join(STUDIES)}")
     torch.set_num_threads(settings.threads())
-    if options.confirm:
-        confirm_study(STUDIES[options.name], sample=options.limit or CONFIRMED)
-    else:
-        run_study(STUDIES[options.name], limit=options.limit)
+    with threadpool_limits(settings.threads()):  # those of numpy and scikit-learn decide last digits too
+        if options.confirm:
+            confirm_study(STUDIES[options.name], sample=options.limit or CONFIRMED)
+        else:
+            run_study(STUDIES[options.name], limit=options.limit)
     print(table_path(options.name))
 
 

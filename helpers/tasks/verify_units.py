@@ -14,6 +14,7 @@ from pathlib import Path
 import nbformat
 import pandas as pd
 import torch
+from threadpoolctl import threadpool_limits
 
 from helpers import settings
 from helpers.report import tracking
@@ -44,6 +45,7 @@ class Place:
         return {
             "PROFILE": "full",
             "THREADS": str(threads),
+            "OMP_NUM_THREADS": str(threads),
             "RESULTS_DIR": str(self.build / results),
             "ARTIFACTS_DIR": str(self.build / "artifacts"),
             "MLFLOW_TRACKING_URI": f"sqlite:///{self.build / 'mlflow.db'}",
@@ -266,7 +268,7 @@ def _label(spec: Spec) -> str:
 def run_row(study: Study, spec: Spec, place: Place, threads: int) -> dict[str, float]:
     """Run one row as `make study` does, in a tracking store and folders of its own."""
     before = torch.get_num_threads()
-    with environment(place.environment(threads, "rows")):
+    with environment(place.environment(threads, "rows")), threadpool_limits(threads):
         torch.set_num_threads(threads)
         try:
             with tracking.run(study.name, _label(spec), params=spec) as tracked:
