@@ -54,7 +54,7 @@ endif
 .PHONY: test-all
 test-all: test chromium ## and the long ones: models served, pages in a browser (Chromium), 2,000 cases of fuzz
 	@$(RUN) -m pytest tests -m "server or browser" --durations=5
-	@HYPOTHESIS_PROFILE=long $(RUN) -m pytest tests/test_fuzz.py -n 2 --durations=5
+	@HYPOTHESIS_PROFILE=long OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(RUN) -m pytest tests/test_fuzz.py -n 2 --durations=5
 
 .PHONY: deliverable
 deliverable: setup ## execute the notebooks in place (PROFILE=full, real data only), update README, check
