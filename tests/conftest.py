@@ -1,5 +1,7 @@
 """Tests write outside the working tree, whatever the environment says; and how long test_fuzz.py looks."""
 
+import signal
+
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -22,6 +24,14 @@ def outside(tmp_path_factory):
 def _nothing_written_into_the_tree(outside, monkeypatch):
     _write_to(outside, monkeypatch)
     monkeypatch.setattr(sources, "_sampled", {})
+
+
+@pytest.fixture
+def interruptible():
+    """Ctrl-C is heard, also where the shell started the tests in the background and had it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="module")

@@ -224,6 +224,7 @@ def test_archive_that_does_not_hold_the_file(server, cache, archive, reason):
     assert files(cache) == []
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_interrupted_download_leaves_nothing(server, cache):
     def interrupt(handler):
         handler.send_response(200)

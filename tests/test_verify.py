@@ -399,17 +399,14 @@ def test_a_notebook_that_writes_no_results_is_a_finding_whatever_an_earlier_run_
     assert [check.verdict for check in checks] == ["failed"]
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_ctrl_c_ends_a_notebook_and_leaves_no_report(place, notebook, tmp_path, monkeypatch, capsys):
     mark = tmp_path / "mark"
     child = f"import os, pathlib, time; pathlib.Path({str(mark)!r}).write_text(str(os.getpid())); time.sleep(99)"
     monkeypatch.setattr(verify_units, "EXECUTE", (sys.executable, "-c", child))
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # also where tests run in the background
     threading.Thread(target=lambda: (wait_for(mark.exists), os.kill(os.getpid(), signal.SIGINT))).start()
-    try:
-        with pytest.raises(KeyboardInterrupt):
-            verify({}, place)
-    finally:
-        signal.signal(signal.SIGINT, before)
+    with pytest.raises(KeyboardInterrupt):
+        verify({}, place)
     assert not running(int(mark.read_text()))
     assert not (place.committed / "verify.json").exists()
     assert "the same command goes on from here" in capsys.readouterr().out
