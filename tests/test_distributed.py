@@ -17,7 +17,7 @@ from helpers.model.metrics import multiclass_metrics
 from helpers.model.networks import RecurrentEncoder, TextClassifier, TokenEmbedding
 from helpers.model.recovery import Recovery
 from helpers.model.training import Loaders, classification_step, fit
-from helpers.tasks.distributed import LostProcess, Shares, fit_on, start
+from helpers.tasks.distributed import LostProcess, Shares, fit_on, start, threads_per_process
 
 TEXTS = [f"{'gana premio ya' if i % 3 == 0 else 'nos vemos'} {'luego ' * (i % 5)}" for i in range(41)]
 VOCABULARY = Vocabulary.build(map(tokenize, TEXTS))
@@ -190,6 +190,14 @@ def test_shares_hold_every_row_once(count):
     assert sorted(row for share in shares if share.weight for row in share.part.rows.tolist()) == sorted(rows)
     assert sum(share.weight for share in shares) == pytest.approx(1)
     assert all(len(share.part) for share in shares)
+
+
+@pytest.mark.parametrize(("cores", "processes", "threads"), [(2, 1, 2), (2, 2, 1), (16, 4, 2), (2, 8, 1)])
+def test_the_processes_of_a_host_share_its_cores(monkeypatch, cores, processes, threads):
+    monkeypatch.setattr(os, "cpu_count", lambda: cores)
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", str(processes))
+    monkeypatch.delenv("THREADS", raising=False)
+    assert threads_per_process() == threads
 
 
 def test_precisions_that_fit_does_not_know_are_refused():

@@ -35,6 +35,13 @@ def test_curves_have_one_legend_entry_per_model_also_without_validation():
     assert [text.get_text() for text in axes[0, 1].get_legend().get_texts()] == ["RNN", "LSTM"]
 
 
+def test_the_legend_promises_no_validation_where_there_is_none():
+    _, axes = plots.training_curves({"sola": HISTORY})
+    assert "validación" not in axes[0, 1].get_legend().get_title().get_text()
+    _, axes = DRAWN["training"]()
+    assert "validación" in axes[0, 1].get_legend().get_title().get_text()
+
+
 def test_scores_are_sorted_by_mean_and_show_mean_and_deviation():
     _, axes = DRAWN["scores"]()
     ax = axes[0, 0]

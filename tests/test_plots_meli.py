@@ -31,13 +31,19 @@ def test_learning_curve_has_a_line_and_a_band_per_model():
     assert len(ax.collections) == 2
 
 
-def test_accuracy_bars_name_their_bins():
+def test_accuracy_by_bin_names_the_bins_and_draws_wilsons_interval():
     right = pd.DataFrame({"m": [True, False, True, True]})
     table = accuracy_by(right, pd.Series([1, 2, 3, 9]), [1, 2, 4])
-    _, axes = plots_meli.accuracy_bars({"palabras": table}, names={"m": "M"})
+    _, axes = plots_meli.accuracy_points({"palabras": table}, names={"m": "M"})
     labels = [tick.get_text() for tick in axes[0, 0].get_xticklabels()]
     assert labels == ["1\n(1)", "2 a 3\n(2)", "4 o más\n(1)"]
-    assert [bar.get_height() for bar in axes[0, 0].patches] == pytest.approx([1, 0.5, 1])
+    points, _, (bars,) = axes[0, 0].containers[0]
+    assert points.get_ydata().tolist() == pytest.approx([1, 0.5, 1])
+    reached = [segment[:, 1].tolist() for segment in bars.get_segments()]
+    z = 1.959964  # one of two right: centre 1/2, half width z / (2 sqrt(2 + z²)); Wilson 1927
+    half = z / (2 * (2 + z**2) ** 0.5)
+    assert reached[1] == pytest.approx([0.5 - half, 0.5 + half], abs=1e-5)
+    assert reached[0] == pytest.approx([1 / (1 + z**2), 1], abs=1e-5)
 
 
 @pytest.mark.parametrize(

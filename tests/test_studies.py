@@ -5,7 +5,7 @@ import pytest
 
 from helpers.report import tracking
 from helpers.tasks import STUDIES
-from helpers.tasks.studies import Study, aggregate, confirm_study, read_table, row_key, run_study, table, table_path
+from helpers.tasks.studies import Study, confirm_study, read_table, row_key, run_study, table, table_path
 
 
 @pytest.fixture
@@ -123,14 +123,6 @@ def test_a_missing_table_names_its_command(store, monkeypatch):
 
 def test_keys_tell_rows_apart_and_do_not_depend_on_order():
     assert row_key({"a": 1, "b": 2}) == row_key({"b": 2, "a": 1}) != row_key({"a": 1, "b": 3})
-
-
-def test_aggregate_is_mean_and_deviation_in_order_of_appearance():
-    frame = pd.DataFrame({"model": ["b", "b", "a", "a"], "f1": [1.0, 3.0, 5.0, 5.0]})
-    got = aggregate(frame, "model", ["f1"])
-    assert got.index.tolist() == ["b", "a"]
-    assert got["f1", "mean"].tolist() == [2, 5]
-    assert got["f1", "std"].tolist() == pytest.approx([2**0.5, 0])
 
 
 def test_registered_studies_have_distinct_rows():

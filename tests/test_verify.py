@@ -25,7 +25,7 @@ from helpers.report.verify_origin import MACHINE, repeats_exactly, study_threads
 from helpers.tasks import verify_units
 from helpers.tasks.studies import Study, row_key
 from helpers.tasks.verify import duration, verify
-from helpers.tasks.verify_units import Place, environment, sample
+from helpers.tasks.verify_units import NOTEBOOK_SECONDS, Place, environment, notebook_unit, sample
 
 LIKE_TABLES = {"digits": 10, "deviations": {"f1": 0.02}}
 
@@ -359,6 +359,20 @@ def test_a_notebook_is_executed_in_profile_full_and_its_numbers_compared(place, 
     assert all(str(place.build) in info[name] for name in ("ARTIFACTS_DIR", "MLFLOW_TRACKING_URI"))
     assert (place.build / "notebooks" / "08_toy.html").is_file()
     assert notebook.read_bytes() == before
+
+
+def test_the_next_estimate_is_the_time_that_the_last_report_gives(place, notebook, monkeypatch):
+    assert notebook_unit(notebook, place, None).seconds == NOTEBOOK_SECONDS
+    with counted(monkeypatch, {"toy.model.f1": 0.1 + 0.2}):
+        verify({}, place)
+    report = place.committed / "verify.json"
+    content = json.loads(report.read_text())
+    assert content["info"]["notebook_seconds"] == {"08_toy": 0}
+    content["info"]["notebook_seconds"]["08_toy"] = 42
+    report.write_text(json.dumps(content))
+    assert notebook_unit(notebook, place, None).seconds == 42
+    report.write_text("{")
+    assert notebook_unit(notebook, place, None).seconds == NOTEBOOK_SECONDS
 
 
 @contextmanager

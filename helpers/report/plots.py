@@ -46,7 +46,10 @@ def training_curves(
     axes[0, 1].set(xlabel="época", ylabel=metric_label, title=metric_label.capitalize())
     for ax in axes[0]:
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes[0, 1].legend(title="— validación  - - entrenamiento", fontsize=9, title_fontsize=8)
+    validated = any("valid_loss" in frame for frame in histories.values())
+    axes[0, 1].legend(
+        title="— validación  - - entrenamiento" if validated else "- - entrenamiento", fontsize=9, title_fontsize=8
+    )
     return figure, axes
 
 

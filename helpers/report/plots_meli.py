@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from scipy.stats import binomtest
 
 from helpers.report.plots import COLORS, panels
 
@@ -65,8 +66,8 @@ def learning_curve(table: pd.DataFrame, metric: str, *, names: Mapping[str, str]
     return figure, ax
 
 
-def accuracy_bars(tables: Mapping[str, pd.DataFrame], *, names: Mapping[str, str]) -> tuple[Figure, np.ndarray]:
-    """Accuracy of each model in bins of something, one panel per table of title_errors.accuracy_by().
+def accuracy_points(tables: Mapping[str, pd.DataFrame], *, names: Mapping[str, str]) -> tuple[Figure, np.ndarray]:
+    """Accuracy of each model in bins of something, with Wilson's 95% interval; one panel per table of accuracy_by().
 
     Args:
         tables: what is binned -> table; its columns but `titles` are models.
@@ -74,22 +75,24 @@ def accuracy_bars(tables: Mapping[str, pd.DataFrame], *, names: Mapping[str, str
     figure, axes = panels(len(tables), height=3.8)
     for ax, (label, table) in zip(axes[0], tables.items(), strict=True):
         models = [column for column in table if column != "titles"]
-        positions, width = np.arange(len(table)), 0.8 / len(models)
+        positions, step = np.arange(len(table)), 0.24 / len(models)
         for i, model in enumerate(models):
-            ax.bar(
-                positions + (i - (len(models) - 1) / 2) * width,
-                table[model],
-                width,
-                color=COLORS[i],
-                label=names[model],
-            )
-        lowest = table[models].min().min()
+            places = positions + (i - (len(models) - 1) / 2) * step
+            style = {"fmt": "o", "capsize": 3, "color": COLORS[i], "label": names[model]}
+            ax.errorbar(places, table[model], yerr=_wilson(table[model], table["titles"]), **style)
         ticks = [f"{interval_name(i)}\n({n:,})" for i, n in zip(table.index, table["titles"], strict=True)]
         ax.set_xticks(positions, ticks, fontsize=8)
-        ax.set(xlabel=f"{label} (títulos)", ylabel="exactitud", ylim=(max(0, lowest - 0.08), 1))
+        ax.set(xlabel=f"{label} (títulos)", ylabel="exactitud (intervalo del 95 %)")
     handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="upper center", ncols=len(labels), bbox_to_anchor=(0.5, 1.06))
     return figure, axes
+
+
+def _wilson(shares: pd.Series, counts: pd.Series) -> np.ndarray:
+    """(2, bins): how far the interval of each share reaches below and above it."""
+    tests = (binomtest(round(share * n), n) for share, n in zip(shares, counts, strict=True))
+    bounds = np.array([test.proportion_ci(method="wilson") for test in tests]).T
+    return np.abs(bounds - shares.to_numpy())
 
 
 def interval_name(interval: pd.Interval) -> str:

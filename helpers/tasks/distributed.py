@@ -32,6 +32,12 @@ class LostProcess(RuntimeError):
     """Another process of this training is gone, or has been silent for too long."""
 
 
+def threads_per_process() -> int:
+    """THREADS, or fewer where the processes of this host would have more threads than cores: they wait spinning."""
+    processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))  # set by torchrun
+    return max(1, min(settings.threads(), (os.cpu_count() or 1) // processes))
+
+
 def start(*, cpu: bool = False, mixed_precision: str = "no", timeout: float = TIMEOUT) -> Accelerator:
     """Join the processes that torchrun (or accelerate launch) has started; where none has, train alone.
 
@@ -48,6 +54,7 @@ def start(*, cpu: bool = False, mixed_precision: str = "no", timeout: float = TI
         raise ValueError(f"mixed precision {mixed_precision!r} is not one of {', '.join(PRECISIONS)}")
     if cpu and mixed_precision != "no":
         raise ValueError(f"mixed precision {mixed_precision!r} needs a GPU: leave it out on the CPU")
+    os.environ.setdefault("THREADS", str(threads_per_process()))
     os.environ.setdefault("OMP_NUM_THREADS", str(settings.threads()))  # else Accelerate sets a number of its own
     waiting = InitProcessGroupKwargs(timeout=timedelta(seconds=timeout))
     return Accelerator(cpu=cpu, mixed_precision=mixed_precision, kwargs_handlers=[waiting])

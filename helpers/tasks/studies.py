@@ -193,8 +193,3 @@ def _save(table: pd.DataFrame, path: Path) -> None:
     temporary = path.with_suffix(f".{os.getpid()}.tmp")
     table.to_csv(temporary, index=False, float_format=f"%.{DIGITS}g")
     os.replace(temporary, path)
-
-
-def aggregate(table: pd.DataFrame, by: str | list[str], metrics: list[str]) -> pd.DataFrame:
-    """Mean and standard deviation over the seeds, in the order of first appearance: columns (metric, mean | std)."""
-    return table.groupby(by, sort=False)[metrics].agg(["mean", "std"])

@@ -55,9 +55,9 @@ def verify(
         units, absent = plan(place, studies, only=only, rows=rows, threads=threads)
         if machine() != MACHINE:
             say(f"the numbers were made on {MACHINE}; this is {machine()}: they may be off by their deviation")
-        checks, seconds = _run_all(units, place.build / "state.json")
+        checks, took = _run_all(units, place.build / "state.json")
         checks += absent
-        info = {"threads": threads or "as recorded", "rows_per_study": rows, "seconds": round(seconds)}
+        info = {"threads": threads or "as recorded", "rows_per_study": rows} | _times(took, place)
         folder = place.build if only else place.committed
         return checks, write_report(folder / "verify.json", checks, _here() | info)
 
@@ -67,8 +67,14 @@ def _here() -> dict:
     return facts | {"seed": settings.SEED, "date": time.strftime("%Y-%m-%d")}
 
 
-def _run_all(units: list[Unit], path: Path) -> tuple[list[Check], float]:
-    """All comparisons, and the seconds that the runs took, also those of earlier calls."""
+def _times(took: Mapping[str, float], place: Place) -> dict:
+    notebooks = {path.stem for path in place.notebooks.glob("*.ipynb")}
+    apart = {name: round(seconds) for name, seconds in took.items() if name in notebooks}
+    return {"seconds": round(sum(took.values())), "notebook_seconds": apart}
+
+
+def _run_all(units: list[Unit], path: Path) -> tuple[list[Check], dict[str, float]]:
+    """All comparisons, and the seconds that each run took, also those of earlier calls."""
     state = _read_state(path)
     say(f"notebooks and rows: {len(units)}, run before: {sum(unit.key in state for unit in units)}")
     left = sum(unit.seconds for unit in units if unit.key not in state)
@@ -85,7 +91,7 @@ def _run_all(units: list[Unit], path: Path) -> tuple[list[Check], float]:
             left -= unit.seconds
         say(f"{head}: {told(found)}{' (run before)' if known else ''}")
         checks += found
-    return checks, sum(state[unit.key]["seconds"] for unit in units if unit.key in state)
+    return checks, {unit.name: state[unit.key]["seconds"] for unit in units if unit.key in state}
 
 
 def _run_one(unit: Unit, state: dict[str, dict], path: Path) -> list[Check]:

@@ -1,6 +1,7 @@
 """What `verify` runs again: every committed notebook, and sampled rows of every study."""
 
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -27,7 +28,7 @@ ROOMS = ("data", "model", "report", "tasks")
 INPUTS = ("studies", "predictions", "readings")  # folders of results/ that notebooks read
 EXECUTE = (sys.executable, "-m", "helpers", "notebooks", "execute", "--profile", "full")
 ALL_DIGITS = 17  # JSON keeps every one
-NOTEBOOK_SECONDS = 600  # expected of a notebook whose results do not say
+NOTEBOOK_SECONDS = 600  # expected of a notebook that no committed report has timed
 ORPHAN = "numbers are committed that no notebook or study makes"
 GRACE = 30  # seconds that an interrupted notebook has to stop its kernel
 
@@ -148,8 +149,16 @@ def notebook_unit(path: Path, place: Place, threads: int | None) -> Unit:
         digits=ALL_DIGITS,
         exact=repeats_exactly(threads, made_with, [info["versions"]] if info.get("versions") else []),
         deviations=notebook_deviations(committed),
-        seconds=info.get("seconds") or NOTEBOOK_SECONDS,
+        seconds=_expected(path.stem, place),
     )
+
+
+def _expected(name: str, place: Place) -> float:
+    """Seconds that the notebook took when the committed report was made."""
+    try:
+        return float(json.loads((place.committed / "verify.json").read_text())["info"]["notebook_seconds"][name])
+    except (OSError, ValueError, KeyError, TypeError):
+        return NOTEBOOK_SECONDS
 
 
 def _cells(path: Path) -> list[str]:
