@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from helpers.__main__ import main
+from helpers.data.sentence_batches import SentenceReader
+from helpers.data.text import Vocabulary
 from helpers.tasks import sick, sms
 from helpers.tasks.sick_model import SimilarityModel
 
@@ -72,10 +74,12 @@ def test_predict_compares_two_by_two(monkeypatch, capsys):
     model = SimpleNamespace(
         similarity=lambda first, second: np.array([4.25, 1.5])[: len(first)],
         similar=lambda first, second: np.array([True, False])[: len(first)],
+        reader=SentenceReader(Vocabulary(["a", "dog"])),
     )
     monkeypatch.setattr(SimilarityModel, "load", lambda folder: model)
     assert main(["predict", "sick", "--model", "m", "a dog", "a puppy", "a dog", ""]) == 0
-    lines = ["4.25  similar      a dog | a puppy", "1.50  not similar  a dog | "]
+    unknown = "      unknown to the model, which makes little of the answer: puppy"
+    lines = ["4.25  similar      a dog | a puppy", unknown, "1.50  not similar  a dog | "]
     assert capsys.readouterr().out.splitlines() == lines
 
 

@@ -11,6 +11,8 @@ import pytest
 from helpers import settings
 from helpers.__main__ import main
 from helpers.apps import cli_demo, demo
+from helpers.data.sentence_batches import SentenceReader
+from helpers.data.text import Vocabulary
 from helpers.model.checkpoints import save_checkpoint
 
 NAMES = ["FUNDAS", "MESAS", "SILLAS", "RELOJES", "LIBROS", "MOTOS"]
@@ -40,7 +42,8 @@ def spam_model(threshold=0.5):
 
 
 def similarity_model(relatedness):
-    return SimpleNamespace(similarity=lambda first, second: relatedness, threshold=3.5)
+    reader = SentenceReader(Vocabulary(["a", "dog", "puppy"]))
+    return SimpleNamespace(similarity=lambda first, second: relatedness, threshold=3.5, reader=reader)
 
 
 def test_a_title_gets_five_categories_and_the_word_that_decides():
@@ -70,6 +73,12 @@ def test_two_sentences_get_a_number_and_a_verdict(relatedness, words):
     number, told = demo.compare(similarity_model(relatedness), "a dog", "a puppy")
     assert number == round(relatedness, 2)
     assert told.startswith(words)
+    assert "no conoce" not in told
+
+
+def test_words_that_the_model_does_not_know_are_named():
+    _, told = demo.compare(similarity_model(2.0), "a wug is a dog", "A wug")
+    assert told.endswith("El modelo no conoce: wug, is; la cifra vale poco.")
 
 
 @pytest.mark.parametrize(("text", "reason"), [("", "Falta"), (" \n", "Falta"), (None, "Falta"), ("x" * 501, "501")])

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from helpers.apps.serving import SERVICES
+from helpers.apps.unknown import unknown_words
 from helpers.tasks import meli, meli_config, sick, sick_config, sms, sms_config
 
 
@@ -42,8 +43,11 @@ def expected(name: str, folder: Path, *texts: list[str]) -> list[dict]:
     if name == "sms-spam":
         said = zip(model.predict(texts[0]), model.predict_proba(texts[0]).tolist(), strict=True)
         return [{"label": ("ham", "spam")[spam], "spam_probability": p} for spam, p in said]
-    said = zip(model.similarity(*texts).tolist(), model.similar(*texts).tolist(), strict=True)
-    return [{"relatedness": relatedness, "similar": similar} for relatedness, similar in said]
+    said = zip(model.similarity(*texts).tolist(), model.similar(*texts).tolist(), *texts, strict=True)
+    return [
+        {"relatedness": relatedness, "similar": similar, "unknown_words": unknown_words(model.reader, first, second)}
+        for relatedness, similar, first, second in said
+    ]
 
 
 def flat(answer) -> list:

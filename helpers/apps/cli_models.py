@@ -180,6 +180,7 @@ def _predict_meli(folder: Path, texts: list[str]) -> None:
 
 
 def _predict_sick(folder: Path, texts: list[str]) -> None:
+    from helpers.apps.unknown import unknown_words
     from helpers.tasks.sick_model import SimilarityModel
 
     if len(texts) % 2:
@@ -188,3 +189,5 @@ def _predict_sick(folder: Path, texts: list[str]) -> None:
     told = zip(model.similarity(first, second), model.similar(first, second), first, second, strict=True)
     for relatedness, similar, one, other in told:
         print(f"{relatedness:.2f}  {'similar' if similar else 'not similar':<11}  {one} | {other}")
+        if unknown := unknown_words(model.reader, one, other):
+            print(f"      unknown to the model, which makes little of the answer: {', '.join(unknown)}")

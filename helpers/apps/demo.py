@@ -8,6 +8,7 @@ import gradio as gr
 import numpy as np
 
 from helpers import settings
+from helpers.apps.unknown import unknown_words
 from helpers.model.checkpoints import DESCRIPTION, CheckpointError
 from helpers.tasks.meli_model import MeliModel
 from helpers.tasks.saliency import BETWEEN_SPACES, WORDS, Piece, occlusion, relative, strongest
@@ -87,7 +88,10 @@ def compare(model: SimilarityModel, first: str, second: str) -> tuple[float, str
     relatedness = model.similarity(first, second)
     similar = relatedness >= model.threshold
     words = "Dicen casi lo mismo" if similar else "No dicen lo mismo"
-    return round(relatedness, 2), f"{words} (se cuentan como parecidas desde {model.threshold:.2f})."
+    told = f"{words} (se cuentan como parecidas desde {model.threshold:.2f})."
+    if unknown := unknown_words(model.reader, first, second):
+        told += f" El modelo no conoce: {', '.join(unknown)}; la cifra vale poco."
+    return round(relatedness, 2), told
 
 
 def _check(text: str) -> None:

@@ -16,6 +16,7 @@ from mlflow.pyfunc import PythonModel, PythonModelContext, scoring_server
 from mlflow.types import ColSpec, DataType, Schema
 from mlflow.types.schema import Array, Object, Property
 
+from helpers.apps.unknown import unknown_words
 from helpers.data.corpora import SMS_LABELS
 from helpers.model.checkpoints import DESCRIPTION
 from helpers.tasks.meli_model import MeliModel
@@ -71,7 +72,10 @@ def _spam(model: SpamModel, messages: Sequence[str]) -> pd.DataFrame:
 
 def _relatedness(model: SimilarityModel, first: Sequence[str], second: Sequence[str]) -> pd.DataFrame:
     relatedness = model.similarity(first, second)
-    return pd.DataFrame({"relatedness": relatedness, "similar": relatedness >= model.threshold})
+    unknown = [unknown_words(model.reader, *pair) for pair in zip(first, second, strict=True)]
+    return pd.DataFrame(
+        {"relatedness": relatedness, "similar": relatedness >= model.threshold, "unknown_words": unknown}
+    )
 
 
 _CATEGORY = Object([Property("category", DataType.string), Property("probability", DataType.double)])
@@ -95,7 +99,13 @@ SERVICES = {
         SimilarityModel.load,
         _relatedness,
         pd.DataFrame({"sentence_a": ["A dog is running"], "sentence_b": ["An animal is moving fast"]}),
-        Schema([ColSpec(DataType.double, "relatedness"), ColSpec(DataType.boolean, "similar")]),
+        Schema(
+            [
+                ColSpec(DataType.double, "relatedness"),
+                ColSpec(DataType.boolean, "similar"),
+                ColSpec(Array(DataType.string), "unknown_words"),
+            ]
+        ),
         longest=1_000,
     ),
 }
