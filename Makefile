@@ -16,7 +16,8 @@ NOTEBOOKS := $(wildcard notebooks/*.ipynb)
 PARALLEL := -n 2 --dist loadfile  # a module's tests stay together: they share what is slow to make
 
 # What runs in miniature tracks into build/, never into the store of the studies.
-MINIATURE = PROFILE=quick MLFLOW_TRACKING_URI="$(or $(MLFLOW_TRACKING_URI),sqlite:///$(CURDIR)/$(BUILD)/mlflow.db)"
+MINIATURE = PROFILE=quick THREADS=$(or $(THREADS),1) OMP_NUM_THREADS=$(or $(OMP_NUM_THREADS),1) \
+  MLFLOW_TRACKING_URI="$(or $(MLFLOW_TRACKING_URI),sqlite:///$(CURDIR)/$(BUILD)/mlflow.db)"
 
 .PHONY: help
 help: ## list the targets
