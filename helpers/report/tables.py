@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 DECIMALS = 4
+PLUS_MINUS = "\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}"
 
 
 def mean_and_std(
@@ -16,7 +17,7 @@ def mean_and_std(
     decimals: Mapping[str, int] | None = None,
     sort: str | None = None,
 ) -> pd.DataFrame:
-    """Mean and standard deviation (n - 1) over the rows of a group: "0.9291 ± 0.0221".
+    """Mean and standard deviation (n - 1) over the rows of a group: "0.9291 ± 0.0221", its spaces unbreakable.
 
     A group of one row shows its value alone; where nothing was measured stands "—".
 
@@ -47,4 +48,4 @@ def mean_and_std(
 def _cell(mean: float, std: float, digits: int) -> str:
     if pd.isna(mean):
         return "—"
-    return f"{mean:,.{digits}f}" + ("" if pd.isna(std) else f" ± {std:,.{digits}f}")
+    return f"{mean:,.{digits}f}" + ("" if pd.isna(std) else f"{PLUS_MINUS}{std:,.{digits}f}")
