@@ -49,7 +49,7 @@ test: setup ## unit tests, then every notebook (PROFILE=quick); the working tree
 	@mkdir -p $(BUILD)
 	@OMP_WAIT_POLICY=PASSIVE $(RUN) -m pytest tests -m "not server and not browser" --durations=10 $(PARALLEL)
 ifneq ($(NOTEBOOKS),)
-	@$(MINIATURE) THREADS=1 OMP_NUM_THREADS=1 $(RUN) -m pytest --nbmake notebooks $(PARALLEL)
+	@$(MINIATURE) $(RUN) -m pytest --nbmake notebooks $(PARALLEL)
 endif
 
 .PHONY: test-all

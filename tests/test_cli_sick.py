@@ -78,7 +78,7 @@ def test_predict_compares_two_by_two(monkeypatch, capsys):
     )
     monkeypatch.setattr(SimilarityModel, "load", lambda folder: model)
     assert main(["predict", "sick", "--model", "m", "a dog", "a puppy", "a dog", ""]) == 0
-    unknown = "      unknown to the model, which makes little of the answer: puppy"
+    unknown = "      unknown to the model, so the answer may be far off: puppy"
     lines = ["4.25  similar      a dog | a puppy", unknown, "1.50  not similar  a dog | "]
     assert capsys.readouterr().out.splitlines() == lines
 

@@ -78,7 +78,7 @@ def test_two_sentences_get_a_number_and_a_verdict(relatedness, words):
 
 def test_words_that_the_model_does_not_know_are_named():
     _, told = demo.compare(similarity_model(2.0), "a wug is a dog", "A wug")
-    assert told.endswith("El modelo no conoce: wug, is; la cifra vale poco.")
+    assert told.endswith("El modelo no conoce: wug, is; la cifra puede estar lejos.")
 
 
 @pytest.mark.parametrize(("text", "reason"), [("", "Falta"), (" \n", "Falta"), (None, "Falta"), ("x" * 501, "501")])

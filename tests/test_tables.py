@@ -39,13 +39,6 @@ def test_groups_are_sorted_by_the_mean_not_by_its_text():
     assert list(mean_and_std(runs, "model", {"seconds": "s"}, sort="seconds").index) == ["c", "b", "a"]
 
 
-def test_two_columns_may_name_a_group():
-    runs = RUNS.assign(factor="celda")
-    table = mean_and_std(runs, ["factor", "model"], {"f1": "F1"}, sort="f1")
-    assert list(table.index) == [("celda", "a"), ("celda", "c"), ("celda", "b")]
-    assert list(table.index.names) == [None, None]
-
-
 def test_a_missing_metric_is_named():
     with pytest.raises(KeyError, match="recall"):
         mean_and_std(RUNS, "model", {"recall": "exhaustividad"})

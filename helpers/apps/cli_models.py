@@ -190,4 +190,4 @@ def _predict_sick(folder: Path, texts: list[str]) -> None:
     for relatedness, similar, one, other in told:
         print(f"{relatedness:.2f}  {'similar' if similar else 'not similar':<11}  {one} | {other}")
         if unknown := unknown_words(model.reader, one, other):
-            print(f"      unknown to the model, which makes little of the answer: {', '.join(unknown)}")
+            print(f"      unknown to the model, so the answer may be far off: {', '.join(unknown)}")

@@ -90,7 +90,7 @@ def compare(model: SimilarityModel, first: str, second: str) -> tuple[float, str
     words = "Dicen casi lo mismo" if similar else "No dicen lo mismo"
     told = f"{words} (se cuentan como parecidas desde {model.threshold:.2f})."
     if unknown := unknown_words(model.reader, first, second):
-        told += f" El modelo no conoce: {', '.join(unknown)}; la cifra vale poco."
+        told += f" El modelo no conoce: {', '.join(unknown)}; la cifra puede estar lejos."
     return round(relatedness, 2), told
 
 

@@ -10,7 +10,7 @@ PLUS_MINUS = "\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}"
 
 def mean_and_std(
     table: pd.DataFrame,
-    by: str | list[str],
+    by: str,
     columns: Mapping[str, str],
     *,
     names: Mapping[str, str] | None = None,
@@ -23,7 +23,7 @@ def mean_and_std(
 
     Args:
         table: one row per run.
-        by: column(s) that name the group.
+        by: column that names the group.
         columns: metric -> heading, in this order.
         names: group -> name shown.
         decimals: metric -> digits after the point, where not 4.
@@ -41,8 +41,7 @@ def mean_and_std(
         digits = (decimals or {}).get(metric, DECIMALS)
         pairs = zip(means[metric], stds.loc[means.index, metric], strict=True)
         shown[heading] = [_cell(mean, std, digits) for mean, std in pairs]
-    unnamed = {"index": [None] * means.index.nlevels} if means.index.nlevels > 1 else {"index": None}
-    return shown.rename(index=names or {}).rename_axis(**unnamed)
+    return shown.rename(index=names or {}).rename_axis(index=None)
 
 
 def _cell(mean: float, std: float, digits: int) -> str:
