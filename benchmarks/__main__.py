@@ -17,7 +17,7 @@ import psutil
 from benchmarks import cleaning, epochs, gemm, inference, passing, training
 from benchmarks.harness import OTHERS, QUICK, Outcome, Row, Sizes, Watch, others_now, table, warning
 from helpers import settings
-from helpers.report.results import code_hash, read_results, write_results
+from helpers.report.results import read_results, write_results
 
 Run = Callable[[Sizes], Outcome]
 COMPARISONS: dict[str, Run] = {
@@ -64,7 +64,7 @@ def measure(name: str, run: Run, sizes: Sizes, *, load: float) -> tuple[Outcome,
         "machine": state | {"idle": max(before, during) <= OTHERS and load <= 1, "processor": processor()},
         "threads": settings.threads(),
         "versions": settings.versions(),
-        "code": code_hash(*CODE),
+        "commit": settings.commit(),
         "date": datetime.now(UTC).date().isoformat(),
     }
     return outcome, entry

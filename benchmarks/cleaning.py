@@ -3,7 +3,7 @@
 from benchmarks import references
 from benchmarks.corpus import titles
 from benchmarks.harness import Outcome, Row, Sizes, alternate, details
-from helpers.data.cleaning import clean_tokens
+from helpers.data.text import clean_tokens
 
 
 def run(sizes: Sizes) -> Outcome:

@@ -8,13 +8,11 @@ import pandas as pd
 
 from benchmarks import references
 from helpers import settings
-from helpers.data.cleaning import clean_tokens, stopwords_es
-from helpers.data.text import Vocabulary
-from helpers.data.titles import WordTitles
+from helpers.data.batching import WordTitles
+from helpers.data.text import Vocabulary, clean_tokens, stopwords_es
 from helpers.report.results import describe_data
-from helpers.tasks import meli_data
-from helpers.tasks.meli_config import BASELINE, Config
-from helpers.tasks.meli_model import MeliModel
+from helpers.tasks import meli_titles
+from helpers.tasks.meli import BASELINE, MeliConfig, MeliModel
 
 
 @dataclass(frozen=True)
@@ -22,7 +20,7 @@ class Titles:
     """The titles, their sides, and the reader of the training side's dictionary."""
 
     frame: pd.DataFrame
-    parts: meli_data.Parts
+    parts: meli_titles.Parts
     reader: WordTitles
     categories: list[str]
 
@@ -36,7 +34,7 @@ class Titles:
         rows = np.random.default_rng(settings.SEED).permutation(self.parts.valid)[:count]
         return self.frame["title"].iloc[rows]
 
-    def model(self, config: Config) -> MeliModel:
+    def model(self, config: MeliConfig) -> MeliModel:
         """A model of ours that reads words, fresh."""
         settings.seed_everything(settings.SEED)
         return MeliModel(config, self.reader, self.categories)
@@ -50,13 +48,13 @@ class Titles:
 @cache
 def titles(rows: int | None) -> Titles:
     """Split 0; None takes all titles."""
-    frame, stop_words = meli_data.titles(rows), stopwords_es()
-    parts = meli_data.partitions(frame, settings.SEED)
+    frame, stop_words = meli_titles.titles(rows), stopwords_es()
+    parts = meli_titles.partitions(frame, settings.SEED)
     words = ([w for w in clean_tokens(title) if w not in stop_words] for title in frame["title"].iloc[parts.train])
     reader = WordTitles(Vocabulary.build(words), stop_words)
-    return Titles(frame, parts, reader, meli_data.categories(frame))
+    return Titles(frame, parts, reader, meli_titles.categories(frame))
 
 
-def word_config(*, freeze: bool) -> Config:
+def word_config(*, freeze: bool) -> MeliConfig:
     """BiLSTM 128 over 300-d word vectors, batches of 128. The vectors are random: which ones makes no odds in time."""
     return replace(BASELINE, freeze=freeze, vectors="random", batch_size=references.BATCH_SIZE)

@@ -8,13 +8,12 @@ from torch.utils.data import Dataset
 from benchmarks.harness import Outcome, Row, Side, Sizes, alternate, details
 from benchmarks.references import packed_twin
 from helpers import settings
-from helpers.data.batching import make_loader
-from helpers.data.sentence_batches import EncodedPairs
-from helpers.model.relatedness import to_similarity
+from helpers.data.batching import EncodedPairs, make_loader
+from helpers.model.metrics import to_similarity
 from helpers.model.training import Step, classification_step, train_epoch
 from helpers.report.results import describe_data
-from helpers.tasks import sick_config, sick_data, sms, sms_config
-from helpers.tasks.sick_model import CLASSES, SimilarityModel, make_step
+from helpers.tasks import sick, sms
+from helpers.tasks.sick import CLASSES, SimilarityModel, make_step
 
 GOAL = 1.5
 ROUNDS = 3  # times those of the other comparisons: epochs of some seconds feel all that the machine does beside
@@ -39,7 +38,7 @@ def both_sides(network: torch.nn.Module, data: Dataset, batch_size: int, strateg
 
 def sms_sides(name: str, rows: int | None) -> tuple[dict[str, Side], dict]:
     """The training side of split 0."""
-    config = sms_config.CONFIGS[name]
+    config = sms.CONFIGS[name]
     frame, split = sms.split_messages("random", settings.SEED, rows)
     train = frame.iloc[split.train]
     settings.seed_everything(settings.SEED)
@@ -52,14 +51,14 @@ def sms_sides(name: str, rows: int | None) -> tuple[dict[str, Side], dict]:
 
 def sick_sides(name: str, rows: int | None) -> tuple[dict[str, Side], dict]:
     """The training side of fold 0."""
-    config = sick_config.CONFIGS[name]
-    chosen = sick_data.sides("cv0", rows=rows)
+    config = sick.CONFIGS[name]
+    chosen = sick.sides("cv0", rows=rows)
     settings.seed_everything(settings.SEED)
-    words = sick_data.words_of(config, chosen, None, settings.SEED)
+    words = sick.words_of(config, chosen, None, settings.SEED)
     model = SimilarityModel(config, words.reader.vocabulary, words.matrix)
     targets = to_similarity(chosen.train["relatedness"])
     labels = [CLASSES.index(label) for label in chosen.train["entailment"]]
-    data = EncodedPairs(*sick_data.sentences(chosen.train), model.reader, targets=targets, labels=labels)
+    data = EncodedPairs(*sick.sentences(chosen.train), model.reader, targets=targets, labels=labels)
     sides = both_sides(model.network, data, config.batch_size, "sorted", make_step(config), config.clip)
     return sides, describe_data(sick=chosen.train)
 

@@ -9,10 +9,9 @@ from benchmarks import references
 from benchmarks.corpus import Titles, titles, word_config
 from benchmarks.harness import Outcome, Row, Sizes, alternate, details
 from helpers import settings
-from helpers.data.titles import SubwordTitles
-from helpers.model.title_baselines import TITLE_PEERS
-from helpers.tasks.meli_config import CONFIGS
-from helpers.tasks.meli_model import MeliModel
+from helpers.data.batching import SubwordTitles
+from helpers.model.baselines import TITLE_PEERS
+from helpers.tasks.meli import CONFIGS, MeliModel
 from helpers.tasks.meli_studies import BEST_PEER
 
 SLOWEST_MS = 5.0

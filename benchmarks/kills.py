@@ -82,7 +82,7 @@ def main() -> None:
         train(options.child)
         return
     from helpers import settings
-    from helpers.report.results import write_text
+    from helpers.files import write_text
 
     with tempfile.TemporaryDirectory() as place:
         whole, broken = Path(place) / "whole", Path(place) / "broken"

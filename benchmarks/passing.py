@@ -10,10 +10,10 @@ from dataclasses import asdict, replace
 from benchmarks.corpus import Titles, titles
 from benchmarks.harness import Outcome, Row, Sizes
 from helpers import settings
+from helpers.model.baselines import TITLE_PEERS
 from helpers.model.metrics import multiclass_metrics
-from helpers.model.title_baselines import TITLE_PEERS
 from helpers.tasks import meli
-from helpers.tasks.meli_config import CONFIGS
+from helpers.tasks.meli import CONFIGS
 from helpers.tasks.meli_studies import BEST_PEER
 
 SPRINTER = replace(  # two epochs: little dropout, a smaller LSTM, larger steps; chosen on this very validation side

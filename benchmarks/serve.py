@@ -23,10 +23,10 @@ import requests
 from tqdm import tqdm
 
 from helpers import settings
-from helpers.apps import cli_serving, registry
+from helpers.apps import cli_serving, serving
 from helpers.apps.serving import SERVICES
 from helpers.data.corpora import load_meli, load_sick, load_sms
-from helpers.report.results import write_text
+from helpers.files import write_text
 
 CLIENTS, BATCH, START = 8, 1_000, 600  # at once; rows of a batch; seconds that a server may take to come up
 READ: dict[str, Callable] = {  # the corpus of a model, its columns named as the model has them
@@ -39,7 +39,7 @@ READ: dict[str, Callable] = {  # the corpus of a model, its columns named as the
 @contextmanager
 def served(name: str):
     """The address of a server of this model, on a free port, while it is needed."""
-    address = registry.current(name) or registry.register(name)
+    address = serving.current(name) or serving.register(name)
     with socket.socket() as probe:
         probe.bind((cli_serving.HOST, 0))
         port = probe.getsockname()[1]

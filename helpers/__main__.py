@@ -59,12 +59,11 @@ def is_users(error: Exception) -> bool:
 
     A ValueError counts where our own code raised it: one out of a library is a bug that wants its traceback.
     """
-    from helpers.data.archives import ArchiveError
-    from helpers.data.sources import SourceError
+    from helpers.data.sources import ArchiveError, SourceError
     from helpers.model.checkpoints import CheckpointError
     from helpers.model.training import NonFiniteLoss
     from helpers.report.notebooks import NotebookError
-    from helpers.tasks.meli_artifacts import ArtifactError
+    from helpers.tasks.meli_titles import ArtifactError
 
     if isinstance(error, SourceError | ArchiveError | CheckpointError | NonFiniteLoss | NotebookError | ArtifactError):
         return True

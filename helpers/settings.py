@@ -1,17 +1,23 @@
-"""Where things are, which profile runs, and the banner that a notebook prints first."""
+"""Where things are, which profile and device run, and the banner that a notebook prints first."""
 
 import os
 import platform
 import random
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
-import torch
+if TYPE_CHECKING:
+    import torch
 
 ROOT = Path(__file__).resolve().parents[1]
 PROFILES = ("quick", "full")
 SEED = 0  # development split and default model seed; reported seeds are others
+CPU_FIELDS = {"model name": "{}", "cpu family": "family {}", "model": "model {}"}
 PACKAGES = ("torch", "numpy", "pandas", "scikit-learn", "gensim", "mlflow")
 
 
@@ -73,13 +79,52 @@ def threads() -> int:
     return int(value)
 
 
-def device() -> torch.device:
-    """Where models are trained: the CPU."""
-    return torch.device("cpu")
+def device() -> "torch.device":
+    """Where models run: DEVICE, "auto" (the default: CUDA where there is one, else the CPU), "cpu", "cuda" or "cuda:N".
+
+    Raises:
+        ValueError: DEVICE names something else, or a device that this machine does not have.
+    """
+    import torch
+
+    name = os.environ.get("DEVICE") or "auto"
+    kind, _, number = name.partition(":")
+    if name not in ("auto", "cpu", "cuda") and not (kind == "cuda" and number.isdecimal()):
+        raise ValueError(f"DEVICE={name!r} is not a device: set it to auto, cpu, cuda or cuda:N")
+    count = torch.cuda.device_count() if name != "cpu" and torch.cuda.is_available() else 0
+    if name == "auto":
+        return torch.device("cuda" if count else "cpu")
+    if kind == "cuda" and int(number or 0) >= count:
+        raise ValueError(f"DEVICE={name}: torch finds {count} CUDA devices on this machine: set DEVICE=cpu or auto")
+    return torch.device(name)
 
 
-def seed_everything(seed: int) -> torch.Generator:
+@contextmanager
+def environment(**variables: str) -> Iterator[None]:
+    """Set environment variables of this process, and put back what was there.
+
+    Example:
+        >>> with environment(DEVICE="cpu"):
+        ...     device()
+        device(type='cpu')
+    """
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def seed_everything(seed: int) -> "torch.Generator":
     """Fix the number of threads, seed Python, NumPy and torch, and return a torch generator with the same seed."""
+    import numpy as np
+    import torch
+
     torch.set_num_threads(threads())
     random.seed(seed)
     np.random.seed(seed)  # noqa: NPY002 (gensim and scikit-learn read the global generator)
@@ -90,6 +135,37 @@ def seed_everything(seed: int) -> torch.Generator:
 def versions() -> dict[str, str]:
     """Versions that decide numbers, without local suffix (2.13.0, not 2.13.0+cpu)."""
     return {"python": platform.python_version()} | {name: version(name).split("+")[0] for name in PACKAGES}
+
+
+@cache
+def commit() -> str:
+    """The commit that this code is at, first 9 hex digits, with "+" where tracked files were changed; "" outside git."""
+    try:
+        git = ["git", "-C", str(ROOT)]
+        head = subprocess.run([*git, "rev-parse", "--short=9", "HEAD"], capture_output=True, text=True, check=True)  # noqa: S603
+        changed = subprocess.run([*git, "diff", "--quiet", "HEAD", "--", "helpers"], capture_output=True)  # noqa: S603
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+    return head.stdout.strip() + ("+" if changed.returncode else "")
+
+
+@cache
+def processor() -> str:
+    """What of this machine decides the last digits: architecture, processor, vector instructions that torch uses."""
+    import torch
+
+    name = ", ".join(_cpu_facts()) or platform.processor() or "unknown processor"
+    return f"{platform.machine()}, {name}, {torch.backends.cpu.get_cpu_capability()}"
+
+
+def _cpu_facts(path: Path = Path("/proc/cpuinfo")) -> list[str]:
+    """Name, family and model of the first processor; nothing where the system does not tell."""
+    try:
+        lines = path.read_text(encoding="utf8").split("\n\n")[0].splitlines()
+    except OSError:
+        return []
+    facts = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    return [shown.format(facts[name]) for name, shown in CPU_FIELDS.items() if name in facts]
 
 
 def banner(**corpora) -> None:

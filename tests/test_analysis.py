@@ -5,7 +5,7 @@ from torch import nn
 
 from helpers.data.batching import EncodedTexts
 from helpers.data.text import Vocabulary, tokenize
-from helpers.model.analysis import gradient_by_distance, occlusion
+from helpers.model.explain import gradient_by_distance, token_occlusion
 from helpers.model.networks import RecurrentEncoder, TextClassifier, TokenEmbedding
 
 TEXTS = ["uno dos tres cuatro cinco", "dos dos", "cinco cuatro tres dos uno uno"]
@@ -55,7 +55,7 @@ def test_texts_that_are_all_too_short_are_named():
 
 def test_occlusion_is_the_change_of_the_log_odds():
     network = classifier()
-    effects = occlusion(network, DATA, row=1)
+    effects = token_occlusion(network, DATA, row=1)
     assert effects.shape == (2,)
 
     def odds(vectors):

@@ -8,11 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from helpers.data import load_sick
-from helpers.data.augmentation import (
+from helpers.augment.edits import delete_word, parts_of_speech, replace_word, words_of
+from helpers.augment.lexicon import Entry, Lexicon, word_set
+from helpers.augment.new_pairs import COLUMNS, drop_known, fit_transitivity, leaks
+from helpers.augment.techniques import (
     TECHNIQUES,
     LeakError,
     Resources,
+    WordVectors,
     antonym_pairs,
     augment,
     check_no_leak,
@@ -22,12 +25,8 @@ from helpers.data.augmentation import (
     repaired_pairs,
     synonym_pairs,
 )
-from helpers.data.new_pairs import COLUMNS, drop_known, leaks
-from helpers.data.pairs import normalize_sentence, pair_keys
-from helpers.data.sentence_edits import delete_word, parts_of_speech, replace_word, words_of
-from helpers.data.transitivity import fit_transitivity
-from helpers.data.word_resources import WordVectors
-from helpers.data.wordnet import Entry, Lexicon, word_set
+from helpers.data.corpora import load_sick
+from helpers.data.splits import normalize_sentence, pair_keys
 
 PERSON, ANIMAL = "noun.person", "noun.animal"
 ENTRIES = {

@@ -9,15 +9,12 @@ import torch
 from torch import nn
 
 from benchmarks.references import CourseClassifier, course_adam, packed_twin
-from helpers.data.sentence_batches import EncodedPairs
+from helpers.data.batching import EncodedPairs, SubwordTitles, WordTitles
 from helpers.data.text import Vocabulary
-from helpers.data.titles import SubwordTitles, WordTitles
 from helpers.model.training import classification_step
-from helpers.tasks import sick_config, sms, sms_config
-from helpers.tasks.meli import make_optimizers, titles_step
-from helpers.tasks.meli_config import BASELINE, BEST
-from helpers.tasks.meli_model import MeliModel
-from helpers.tasks.sick_model import SimilarityModel, make_step
+from helpers.tasks import sick, sms
+from helpers.tasks.meli import BASELINE, BEST, MeliModel, make_optimizers, titles_step
+from helpers.tasks.sick import SimilarityModel, make_step
 
 SMALL = {"embedding_dim": 12, "hidden_size": 8, "dropout": 0.0}
 WORDS = ["funda", "samsung", "mesa", "roble", "silla", "gamer", "azul", "roja"]
@@ -154,7 +151,7 @@ def test_row_sparse_adam_moves_what_a_dense_one_moves_while_the_same_words_are_m
 
 @pytest.mark.parametrize("name", ["rnn", "lstm", "bidirectional"])
 def test_messages_give_the_loss_and_gradients_of_a_packed_recurrence(name):
-    config = replace(sms_config.CONFIGS[name], embedding_dim=12, hidden_size=8, dense=6)
+    config = replace(sms.CONFIGS[name], embedding_dim=12, hidden_size=8, dense=6)
     model = sms.untrained(config, RAGGED, 0)
     batch = model.encode(RAGGED, np.array([0, 1, 1, 0])).__getitems__(range(4))
     same(model.network, packed_twin(model.network), classification_step(), batch)
@@ -162,7 +159,7 @@ def test_messages_give_the_loss_and_gradients_of_a_packed_recurrence(name):
 
 @pytest.mark.parametrize("name", ["best", "pairwise"])
 def test_pairs_give_the_loss_and_gradients_of_a_packed_recurrence(name):
-    config = replace(sick_config.CONFIGS[name], hidden_size=8, dropout=0.0, input_dropout=0.0, head_dropout=0.0)
+    config = replace(sick.CONFIGS[name], hidden_size=8, dropout=0.0, input_dropout=0.0, head_dropout=0.0)
     torch.manual_seed(0)
     vectors = torch.randn(len(WORDS) + 2, 12).numpy()
     vectors[0] = 0

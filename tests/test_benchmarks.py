@@ -15,7 +15,7 @@ from benchmarks import gemm, harness, passing, references
 from benchmarks.harness import QUICK, Outcome, Row, Sizes, alternate, table, warning, windows
 from helpers.data.batching import Ragged, RaggedTexts, make_loader
 from helpers.report.results import read_results
-from helpers.tasks.meli_data import Parts
+from helpers.tasks.meli_titles import Parts
 
 SIZES = Sizes(rounds=3, warm_up=1)
 

@@ -9,7 +9,7 @@ import nbformat
 import pytest
 from nbformat import v4
 
-from helpers.report.notebook_rules import committed_notebooks
+from helpers.report.rules import committed_notebooks
 from helpers.report.site import build_site
 
 pytestmark = pytest.mark.browser
@@ -136,8 +136,8 @@ def address(tmp_path_factory):
     """The demo with tiny models of the synthetic sample for titles and messages, and for sentences none."""
     from helpers.apps import demo
     from helpers.tasks import meli, sms
-    from helpers.tasks.meli_config import BEST as TITLES
-    from helpers.tasks.sms_config import BEST as MESSAGES
+    from helpers.tasks.meli import BEST as TITLES
+    from helpers.tasks.sms import BEST as MESSAGES
 
     folder = tmp_path_factory.mktemp("models")
     with pytest.MonkeyPatch.context() as patch:

@@ -8,8 +8,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from nltk.tokenize import word_tokenize
 
-from helpers.data.cleaning import STEPS, clean, clean_tokens, stopwords_es, trace
 from helpers.data.sources import SourceError
+from helpers.data.text import STEPS, clean, clean_tokens, stopwords_es, trace
 
 ORDER = [
     "lower_case", "strip_tags", "split_alphanumerics", "punctuation_to_spaces", "drop_other_signs", "collapse_spaces",
@@ -144,5 +144,5 @@ def test_stop_words_are_the_lines_of_the_spanish_list(monkeypatch, tmp_path):
     with zipfile.ZipFile(archive, "w") as opened:
         opened.writestr("stopwords/spanish", "de\nmás\n\nqué\n")
         opened.writestr("stopwords/english", "the\n")
-    monkeypatch.setattr("helpers.data.cleaning.obtain_or_sample", lambda name: ({"stopwords": archive}[name], False))
+    monkeypatch.setattr("helpers.data.text.obtain_or_sample", lambda name: ({"stopwords": archive}[name], False))
     assert stopwords_es() == {"de", "más", "qué"}

@@ -11,13 +11,12 @@ import pytest
 from helpers import settings
 from helpers.__main__ import is_users, main
 from helpers.apps import cli_data, cli_models
-from helpers.data.corpora import load_sms
-from helpers.data.schema import SchemaError
+from helpers.data.corpora import SchemaError, load_sms
 from helpers.data.sources import Fetched, SourceError
 from helpers.model.checkpoints import SAMPLE_MARK, CheckpointError
-from helpers.report import notebook_rules, notebooks, readme
+from helpers.report import notebooks, readme, rules
 from helpers.tasks import STUDIES, meli, sms, studies
-from helpers.tasks.meli_model import MeliModel
+from helpers.tasks.meli import MeliModel
 from helpers.tasks.studies import row_key
 
 OK, OPTIONAL, REQUIRED = (
@@ -205,7 +204,7 @@ def test_notebooks_execute_hands_on_paths_profile_and_folder(monkeypatch, notebo
     main(["notebooks", "execute", "--out", str(tmp_path)])
     assert asked == [
         ([notebook], {"profile": "full", "out_dir": None}),
-        (notebook_rules.committed_notebooks(), {"profile": "quick", "out_dir": tmp_path}),
+        (rules.committed_notebooks(), {"profile": "quick", "out_dir": tmp_path}),
     ]
 
 
@@ -236,7 +235,7 @@ def test_notebooks_check_prints_the_faults(notebook, capsys):
 
 def test_notebooks_check_of_all_compares_studies_with_real_data_only(monkeypatch, no_data, capsys):
     seen = []
-    monkeypatch.setattr(notebook_rules, "check", lambda paths=None, current=None: seen.append(current) or [])
+    monkeypatch.setattr(rules, "check", lambda paths=None, current=None: seen.append(current) or [])
     study = SimpleNamespace(stamp=lambda: {"data_hash": load_sms().attrs["sha256"]}, specs=lambda: [{"a": 1}])
     monkeypatch.setattr("helpers.tasks.STUDIES", {"tiny": study})
     assert main(["notebooks", "check"]) == 0

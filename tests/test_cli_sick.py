@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from helpers.__main__ import main
-from helpers.data.sentence_batches import SentenceReader
+from helpers.data.batching import SentenceReader
 from helpers.data.text import Vocabulary
 from helpers.tasks import sick, sms
-from helpers.tasks.sick_model import SimilarityModel
+from helpers.tasks.sick import SimilarityModel
 
 
 @pytest.fixture(autouse=True)

@@ -12,10 +12,8 @@ from hypothesis import strategies as st
 
 from helpers import settings
 from helpers.data import corpora, sources
-from helpers.data.catalogue import SOURCES
-from helpers.data.corpora import load_meli, load_sick, load_sick_release, load_sms, load_sts
-from helpers.data.schema import SchemaError
-from helpers.data.sources import SourceError
+from helpers.data.corpora import SchemaError, load_meli, load_sick, load_sick_release, load_sms, load_sts
+from helpers.data.sources import SOURCES, SourceError
 
 SICK_HEADER = "pair_ID\tsentence_A\tsentence_B\trelatedness_score\tentailment_judgment"
 RELEASE_HEADER = (

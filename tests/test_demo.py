@@ -11,7 +11,7 @@ import pytest
 from helpers import settings
 from helpers.__main__ import main
 from helpers.apps import cli_demo, demo
-from helpers.data.sentence_batches import SentenceReader
+from helpers.data.batching import SentenceReader
 from helpers.data.text import Vocabulary
 from helpers.model.checkpoints import save_checkpoint
 

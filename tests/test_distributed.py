@@ -13,11 +13,11 @@ import torch
 
 from helpers.data.batching import EncodedTexts, make_loader
 from helpers.data.text import Vocabulary, tokenize
+from helpers.model.distributed import LostProcess, Shares, fit_on, start, threads_per_process
 from helpers.model.metrics import multiclass_metrics
 from helpers.model.networks import RecurrentEncoder, TextClassifier, TokenEmbedding
 from helpers.model.recovery import Recovery
 from helpers.model.training import Loaders, classification_step, fit
-from helpers.tasks.distributed import LostProcess, Shares, fit_on, start, threads_per_process
 
 TEXTS = [f"{'gana premio ya' if i % 3 == 0 else 'nos vemos'} {'luego ' * (i % 5)}" for i in range(41)]
 VOCABULARY = Vocabulary.build(map(tokenize, TEXTS))
@@ -107,7 +107,7 @@ def free_port():
 def two_processes(folder, *, die_after=None, dropout=0.0):
     """Outcomes and exit codes of both; none may hang."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["helpers.tasks.distributed", "sklearn.metrics", "torch._dynamo"])
+    context.set_forkserver_preload(["helpers.model.distributed", "sklearn.metrics", "torch._dynamo"])
     folder.mkdir(exist_ok=True)
     port = free_port()
     both = [context.Process(target=process, args=(rank, folder, port, die_after, dropout)) for rank in (0, 1)]

@@ -12,7 +12,8 @@ from hypothesis import settings as runs
 from hypothesis import strategies as st
 
 from helpers import settings
-from helpers.data.batching import Ragged, RaggedTexts, make_loader
+from helpers.data.batching import Ragged, RaggedTexts, WordTitles, make_loader
+from helpers.data.corpora import SchemaError
 from helpers.data.encoded import (
     OFFSETS,
     SEAL,
@@ -28,10 +29,8 @@ from helpers.data.encoded import (
     write_encoded,
     write_titles,
     write_words,
-)  # fmt: skip
-from helpers.data.schema import SchemaError
+)
 from helpers.data.text import Vocabulary
-from helpers.data.titles import WordTitles
 
 SAMPLE = settings.sample_dir() / "meli" / "spanish.test.jsonl.gz"
 STOP_WORDS = frozenset({"para", "con"})

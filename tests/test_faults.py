@@ -18,20 +18,19 @@ from nbformat.v4 import new_code_cell, new_notebook
 from safetensors import SafetensorError
 
 from helpers import settings
-from helpers.data import downloads
-from helpers.data.batching import EncodedTexts, make_loader
+from helpers.data import sources
+from helpers.data.batching import EncodedTexts, SubwordTitles, WordTitles, make_loader
 from helpers.data.corpora import load_sms
 from helpers.data.sources import SourceError
 from helpers.data.text import Vocabulary, tokenize
-from helpers.data.titles import SubwordTitles, WordTitles
 from helpers.model.checkpoints import CheckpointError, load_checkpoint, save_checkpoint
 from helpers.model.networks import RecurrentEncoder, TextClassifier, TokenEmbedding
 from helpers.model.training import Loaders, NonFiniteLoss, classification_step, fit
 from helpers.report import results, tracking
 from helpers.report.notebooks import run_notebook
-from helpers.tasks import meli, meli_config, sick_config, sms_config
-from helpers.tasks.meli_model import MeliModel
-from helpers.tasks.sick_model import SimilarityModel
+from helpers.tasks import meli, sick, sms
+from helpers.tasks.meli import MeliModel
+from helpers.tasks.sick import SimilarityModel
 from helpers.tasks.sms import SpamModel
 
 TEXTS = [f"{'gana premio ya' if i % 3 == 0 else 'nos vemos'} {'luego ' * (i % 5)}" for i in range(40)]
@@ -69,22 +68,22 @@ def dripping():
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.handle_error = lambda *_: None  # the reader goes away in the middle
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-    downloads.forget_unreachable()
+    sources.forget_unreachable()
     yield f"http://127.0.0.1:{server.server_port}/file", asked
     stop.set()
     server.shutdown()
     server.server_close()
-    downloads.forget_unreachable()
+    sources.forget_unreachable()
 
 
 def test_a_server_that_never_ends_is_given_up(dripping, tmp_path, monkeypatch):
-    monkeypatch.setattr(downloads, "WINDOW", 0.2)
+    monkeypatch.setattr(sources, "WINDOW", 0.2)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     address, asked = dripping
-    with pytest.raises(downloads.DownloadError, match="slower than"):
-        downloads.download(address, tmp_path / "part")
-    with pytest.raises(downloads.DownloadError, match="not asked again"):
-        downloads.download(address, tmp_path / "part")
+    with pytest.raises(sources.DownloadError, match="slower than"):
+        sources.download(address, tmp_path / "part")
+    with pytest.raises(sources.DownloadError, match="not asked again"):
+        sources.download(address, tmp_path / "part")
     assert asked == ["/file"]
 
 
@@ -115,9 +114,9 @@ def test_an_empty_mirror_gives_the_sample_in_quick_and_one_line_in_full(tmp_path
 def classifiers():
     torch.manual_seed(0)
     words, parts = Vocabulary(["hola", "premio"]), SubwordTitles(["=funda", "<f"], ["<s> funda"])
-    config = meli_config.Config(**SMALL, cell="lstm")
+    config = meli.MeliConfig(**SMALL, cell="lstm")
     return [
-        SpamModel(sms_config.Config(**SMALL), words, None).predict_proba,
+        SpamModel(sms.SmsConfig(**SMALL), words, None).predict_proba,
         MeliModel(config, WordTitles(words), ["A", "B", "C"]).predict_proba,
         MeliModel(config, parts, ["A", "B", "C"]).predict_proba,
     ]
@@ -134,7 +133,7 @@ def test_texts_of_unknown_words_are_answered_all_alike(classifiers):
 def test_sentences_of_unknown_words_alone_count_as_equal():
     vectors = np.random.default_rng(0).normal(size=(4, 6)).astype(np.float32)
     vectors[:2] = 0
-    config = sick_config.Config(hidden_size=5, head_size=4)
+    config = sick.SickConfig(hidden_size=5, head_size=4)
     model = SimilarityModel(config, Vocabulary(["dog", "cat"]), vectors)
     first, second, known = model.similarity(["wxyz", "wxyz", "dog"], ["kjhg", "wxyz", "cat"])
     assert first == pytest.approx(second)
@@ -150,8 +149,8 @@ def test_a_category_that_training_never_saw_is_never_right_and_counts():
     unseen = frame["target"].max()
     train, test = np.flatnonzero(frame["target"] != unseen), np.flatnonzero(frame["target"] == unseen)
     test = np.concatenate([train[:20], test])
-    config = meli_config.replace(
-        meli_config.BEST, embedding_dim=16, hidden_size=8, batch_size=32, epochs=3, sparse_lr=2e-2, lr=1e-2, dropout=0.1
+    config = meli.replace(
+        meli.BEST, embedding_dim=16, hidden_size=8, batch_size=32, epochs=3, sparse_lr=2e-2, lr=1e-2, dropout=0.1
     )
     model, _ = meli.fit_titles(config, frame, train, None, seed=1)
     assert model.categories == meli.categories(frame)

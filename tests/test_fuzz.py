@@ -17,21 +17,25 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from helpers.data.archives import ArchiveError, extract
-from helpers.data.augmentation import TECHNIQUES, Resources, augment
-from helpers.data.batching import EncodedTexts
-from helpers.data.cleaning import clean, clean_tokens, trace
-from helpers.data.corpora import MELI_COLUMNS, load_meli, load_sick, load_sick_release, load_sms, load_sts
-from helpers.data.new_pairs import COLUMNS
-from helpers.data.pairs import normalize_sentence, pair_key, tokenize_sentence
-from helpers.data.schema import SchemaError
-from helpers.data.sentence_batches import CASES, EncodedPairs, SentenceReader
-from helpers.data.sentence_edits import delete_word, replace_word, words_of
-from helpers.data.text import FeatureVocabulary, Vocabulary, tokenize, word_form
-from helpers.data.titles import MAX_TOKENS, SubwordTitles, WordTitles
+from helpers.augment.edits import delete_word, replace_word, words_of
+from helpers.augment.new_pairs import COLUMNS
+from helpers.augment.techniques import TECHNIQUES, Resources, augment
+from helpers.data.batching import (
+    CASES,
+    MAX_TOKENS,
+    EncodedPairs,
+    EncodedTexts,
+    SentenceReader,
+    SubwordTitles,
+    WordTitles,
+)
+from helpers.data.corpora import MELI_COLUMNS, SchemaError, load_meli, load_sick, load_sick_release, load_sms, load_sts
+from helpers.data.sources import ArchiveError, extract
+from helpers.data.splits import normalize_sentence, pair_key, tokenize_sentence
+from helpers.data.text import FeatureVocabulary, Vocabulary, clean, clean_tokens, tokenize, trace, word_form
 from helpers.data.vectors import VectorFileError, read_vectors
-from helpers.tasks import meli, meli_config, sick, sick_config, sms, sms_config
-from helpers.tasks.meli_model import MeliModel
+from helpers.tasks import meli, sick, sms
+from helpers.tasks.meli import MeliModel
 
 fuzz = settings(settings.get_profile(os.environ.get("HYPOTHESIS_PROFILE") or "quick"))
 number = count()  # loaders remember a file by name, size and time: no name is used twice
@@ -391,7 +395,7 @@ def test_new_pairs_of_odd_sentences_keep_the_rules(pairs, technique, changes):
 @pytest.fixture(scope="module")
 def spam_model():
     config = replace(
-        sms_config.BEST, epochs=2, anneal=False, hidden_size=8, embedding_dim=8, dense=6, batch_size=8, dropout=0.0
+        sms.BEST, epochs=2, anneal=False, hidden_size=8, embedding_dim=8, dense=6, batch_size=8, dropout=0.0
     )
     frame = sms.messages(80)
     return sms.fit_texts(config, frame["text"].to_numpy(), frame["target"].to_numpy(), seed=0)[0]
@@ -401,15 +405,15 @@ def spam_model():
 def title_models():
     frame = meli.titles()
     small = {"embedding_dim": 8, "hidden_size": 4, "batch_size": 32}
-    config = replace(meli_config.BEST, **small, epochs=2)
+    config = replace(meli.BEST, **small, epochs=2)
     trained = meli.fit_titles(config, frame, np.arange(0, len(frame), 4), None, seed=1)[0]
     words = WordTitles(Vocabulary.build(map(clean_tokens, frame["title"])))
-    return trained, MeliModel(meli_config.Config(**small), words, trained.categories)
+    return trained, MeliModel(meli.MeliConfig(**small), words, trained.categories)
 
 
 @pytest.fixture(scope="module")
 def pair_model():
-    config = replace(sick_config.DISTRIBUTION, hidden_size=6, head_size=4, batch_size=8, lr=0.02)
+    config = replace(sick.DISTRIBUTION, hidden_size=6, head_size=4, batch_size=8, lr=0.02)
     return sick.train(config, model_seed=0, evaluate_on="trial", rows=40, epochs=2).model
 
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from helpers.model.losses import (
+from helpers.model.siamese import (
     entailment_loss,
     euclidean_distance,
     expected_score,

@@ -6,9 +6,8 @@ from sklearn.metrics import balanced_accuracy_score
 from helpers.data.corpora import load_meli
 from helpers.model.checkpoints import CheckpointError, save_checkpoint
 from helpers.model.networks import num_trainable_parameters
-from helpers.tasks import meli, meli_data
-from helpers.tasks.meli_config import ATTEMPTS, BEST, CONFIGS, Config, replace
-from helpers.tasks.meli_model import MeliModel
+from helpers.tasks import meli, meli_titles
+from helpers.tasks.meli import ATTEMPTS, BEST, CONFIGS, MeliConfig, MeliModel, replace
 
 SMALL = {"embedding_dim": 16, "hidden_size": 8, "batch_size": 32}
 TINY = replace(BEST, **SMALL, epochs=6, dropout=0.1, pair_dropout=0.0, part_dropout=0.0, sparse_lr=2e-2, lr=1e-2)
@@ -21,12 +20,12 @@ def frame():
         patch.setenv("DATA_OFFLINE", "1")
         patch.delenv("DATA_MIRROR", raising=False)
         patch.setenv("DATA_CACHE", "build/no-cache")
-        yield meli_data.titles()
+        yield meli_titles.titles()
 
 
 @pytest.fixture(scope="module")
 def parts(frame):
-    return meli_data.partitions(frame, 1)
+    return meli_titles.partitions(frame, 1)
 
 
 @pytest.fixture(scope="module")
@@ -41,15 +40,15 @@ def sample_only(monkeypatch, tmp_path):
 
 
 def test_targets_number_categories_by_order_of_appearance(frame):
-    names = meli_data.categories(frame)
+    names = meli_titles.categories(frame)
     assert names == list(dict.fromkeys(frame["category"]))
     assert [names[t] for t in frame["target"]] == frame["category"].tolist()
 
 
 @pytest.mark.usefixtures("sample_only")
 def test_few_rows_are_whole_categories():
-    whole = meli_data.titles()["category"].value_counts()
-    few = meli_data.titles(300)["category"].value_counts()
+    whole = meli_titles.titles()["category"].value_counts()
+    few = meli_titles.titles(300)["category"].value_counts()
     assert 0 < few.sum() <= 300
     assert (few == whole[few.index]).all()
 
@@ -65,13 +64,13 @@ def test_the_whole_set_keeps_its_own_subsets(frame):
     subsets = np.array(["train", "validation", "test"])[np.arange(len(frame)) % 3]
     whole = frame.assign(split=subsets)
     for seed in (1, 2):
-        parts = meli_data.partitions(whole, seed)
+        parts = meli_titles.partitions(whole, seed)
         for name, rows in zip(("train", "validation", "test"), (parts.train, parts.valid, parts.test), strict=True):
             assert set(whole["split"].iloc[rows]) == {name}
 
 
 def test_folds_test_every_row_once(frame):
-    tested = np.concatenate([test for _, test in meli_data.folds(frame)])
+    tested = np.concatenate([test for _, test in meli_titles.folds(frame)])
     assert sorted(tested) == list(range(len(frame)))
 
 
@@ -160,7 +159,7 @@ def test_a_title_is_answered_alike_alone_and_in_company(model, frame):
 
 
 @pytest.mark.usefixtures("sample_only")
-@pytest.mark.parametrize("config", [TINY, Config(**SMALL, epochs=1, vectors="random", freeze=False)])
+@pytest.mark.parametrize("config", [TINY, MeliConfig(**SMALL, epochs=1, vectors="random", freeze=False)])
 def test_saved_and_loaded_it_answers_the_same(tmp_path, config):
     trained = meli.train(config, split_seed=1).model
     again = MeliModel.load(trained.save(tmp_path / "model"))

@@ -9,13 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from helpers import settings
-from helpers.data.cleaning import clean_tokens, stopwords_es
 from helpers.data.sources import SourceError
-from helpers.data.text import PADDING, UNKNOWN, Vocabulary
-from helpers.data.trained_vectors import SETTINGS
+from helpers.data.text import PADDING, UNKNOWN, Vocabulary, clean_tokens, stopwords_es
+from helpers.data.vectors import SETTINGS
 from helpers.model.checkpoints import DESCRIPTION, TENSORS
-from helpers.tasks import meli_artifacts, meli_data
-from helpers.tasks.meli_artifacts import ArtifactError, default_kind, encode_titles, prepared
+from helpers.tasks import meli_titles
+from helpers.tasks.meli_titles import ArtifactError, default_kind, encode_titles, prepared
 
 ROWS = 240
 
@@ -26,7 +25,7 @@ def _sample(monkeypatch, tmp_path, tmp_path_factory):
     monkeypatch.delenv("DATA_MIRROR", raising=False)
     monkeypatch.setenv("ARTIFACTS_DIR", str(tmp_path))
     monkeypatch.setitem(SETTINGS, "fasttext", SETTINGS["fasttext"] | {"bucket": 500})
-    monkeypatch.setattr(meli_artifacts, "DIM", 10)
+    monkeypatch.setattr(meli_titles, "DIM", 10)
 
 
 def no_build(*_):
@@ -34,8 +33,8 @@ def no_build(*_):
 
 
 def test_titles_become_ids_of_the_training_words():
-    made, frame, stop_words = prepared(1, ROWS), meli_data.titles(ROWS), stopwords_es()
-    parts = meli_data.partitions(frame, 1)
+    made, frame, stop_words = prepared(1, ROWS), meli_titles.titles(ROWS), stopwords_es()
+    parts = meli_titles.partitions(frame, 1)
     np.testing.assert_array_equal(made.parts.train, parts.train)
     train_words = {w for title in frame["title"].iloc[parts.train] for w in clean_tokens(title)} - stop_words
     assert set(made.vocabulary.tokens[2:]) == train_words
@@ -56,7 +55,7 @@ def test_every_title_has_a_token_and_padding_is_never_one():
 
 
 def test_categories_are_numbered_by_appearance():
-    made, frame = prepared(1), meli_data.titles()
+    made, frame = prepared(1), meli_titles.titles()
     assert made.categories == frame["category"].drop_duplicates().tolist()
 
 
@@ -86,7 +85,7 @@ def test_stop_words_are_left_out_or_unknown(titles):
 
 def test_what_is_on_disk_is_read_and_not_built_again(monkeypatch):
     first = prepared(2, ROWS)
-    monkeypatch.setattr(meli_artifacts, "_encode", no_build)
+    monkeypatch.setattr(meli_titles, "_encode", no_build)
     again = prepared(2, ROWS)
     assert again.folder == first.folder
     assert again.vocabulary.tokens == first.vocabulary.tokens
@@ -99,9 +98,9 @@ def test_what_is_on_disk_is_read_and_not_built_again(monkeypatch):
 
 def test_other_settings_code_or_stop_words_have_another_folder(monkeypatch):
     folders = {prepared(1, ROWS).folder, prepared(2, ROWS).folder, prepared(1, ROWS, min_count=2).folder}
-    monkeypatch.setattr(meli_artifacts, "stopwords_es", lambda: frozenset({"para"}))
+    monkeypatch.setattr(meli_titles, "stopwords_es", lambda: frozenset({"para"}))
     folders.add(prepared(1, ROWS).folder)
-    monkeypatch.setattr(meli_artifacts, "code_hash", lambda *sources: "another")
+    monkeypatch.setattr(meli_titles, "code_hash", lambda *sources: "another")
     folders.add(prepared(1, ROWS).folder)
     assert len(folders) == 5
 
@@ -120,7 +119,7 @@ def test_a_damaged_artifact_is_told(name):
 
 
 def test_a_build_that_fails_leaves_nothing(monkeypatch):
-    monkeypatch.setattr(meli_artifacts, "_encode", no_build)
+    monkeypatch.setattr(meli_titles, "_encode", no_build)
     with pytest.raises(AssertionError, match="built again"):
         prepared(1, ROWS)
     assert list(settings.artifacts_dir().rglob("*")) == []
@@ -135,23 +134,23 @@ def test_trained_vectors_fit_the_dictionary_and_are_kept(kind, monkeypatch):
     assert not matrix[PADDING].any()
     assert matrix[UNKNOWN].any()
     assert known.tolist() == [False, False, *[True] * (len(made.vocabulary) - 2)]
-    monkeypatch.setattr(meli_artifacts, "train_vectors", no_build)
+    monkeypatch.setattr(meli_titles, "train_vectors", no_build)
     np.testing.assert_array_equal(made.vectors(kind), matrix)
 
 
 def test_a_training_that_can_be_questioned_leaves_the_same_matrix(monkeypatch):
     made = prepared(1, ROWS)
     model = made.trained("word2vec")
-    monkeypatch.setattr(meli_artifacts, "train_vectors", no_build)
+    monkeypatch.setattr(meli_titles, "train_vectors", no_build)
     np.testing.assert_array_equal(made.vectors("word2vec")[2:], model.lookup(made.vocabulary.tokens[2:])[1])
 
 
 def test_vectors_are_trained_on_the_training_titles_alone(monkeypatch):
     made, seen = prepared(1, ROWS), []
-    monkeypatch.setattr(meli_artifacts, "train_vectors", lambda texts, kind, **_: seen.append(texts) or 1 / 0)
+    monkeypatch.setattr(meli_titles, "train_vectors", lambda texts, kind, **_: seen.append(texts) or 1 / 0)
     with pytest.raises(ZeroDivisionError):
         made.vectors("word2vec")
-    frame = meli_data.titles(ROWS)
+    frame = meli_titles.titles(ROWS)
     kept = [[w for w in clean_tokens(frame["title"][row]) if w not in stopwords_es()] for row in made.parts.train]
     assert seen == [kept]
 

@@ -6,9 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from helpers.data.cleaning import STEPS
-from helpers.tasks.meli_data import Parts
-from helpers.tasks.meli_preprocessing import (
+from helpers.data.text import STEPS
+from helpers.lessons.preprocessing import (
     bag_of_words_hits,
     centroid_hits,
     course_agreement,
@@ -19,7 +18,8 @@ from helpers.tasks.meli_preprocessing import (
     step_table,
     title_means,
     without,
-)  # fmt: skip
+)
+from helpers.tasks.meli_titles import Parts
 
 PARTS = Parts(np.array([0, 1, 2, 3]), np.array([4, 5]), np.array([], dtype=int))
 

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 from sklearn.metrics import balanced_accuracy_score
 
-from helpers.model.title_baselines import TITLE_PEERS, word_nb
+from helpers.model.baselines import TITLE_PEERS, word_nb
 from helpers.report import tracking
-from helpers.report.predictions import load_predictions
-from helpers.tasks import STUDIES, meli, meli_data, meli_search, meli_studies
+from helpers.report.results import load_predictions
+from helpers.tasks import STUDIES, meli, meli_studies, meli_titles
 
 
 @pytest.fixture(autouse=True)
@@ -41,8 +41,8 @@ def fitted_on(monkeypatch):
 
 def test_a_peer_learns_from_training_and_validation_and_its_predictions_are_kept(fitted_on, tracked):
     metrics = meli_studies.run_split(specs("meli-models", model="char_sgd", split_seed=1)[0], tracked)
-    frame = meli_data.titles()
-    parts = meli_data.partitions(frame, 1)
+    frame = meli_titles.titles()
+    parts = meli_titles.partitions(frame, 1)
     assert set(fitted_on) == set(frame["title"].iloc[np.union1d(parts.train, parts.valid)])
     rows, predicted = load_predictions("meli-models", "char_sgd-1")
     assert rows.tolist() == parts.test.tolist()
@@ -50,8 +50,8 @@ def test_a_peer_learns_from_training_and_validation_and_its_predictions_are_kept
 
 
 def test_out_of_fold_every_title_is_foretold_by_a_model_that_never_saw_it(fitted_on, tracked):
-    frame = meli_data.titles()
-    for fold, (_, test) in enumerate(meli_data.folds(frame)):
+    frame = meli_titles.titles()
+    for fold, (_, test) in enumerate(meli_titles.folds(frame)):
         fitted_on.clear()
         meli_studies.run_fold({"model": "char_sgd", "fold": fold}, tracked)
         assert not set(fitted_on) & set(frame["title"].iloc[test])
@@ -89,17 +89,17 @@ def test_attempts_never_see_the_test_side_of_split_0(monkeypatch, fitted_on, tra
 
     monkeypatch.setattr(meli, "fit_titles", spy)
     metrics = meli_studies.run_attempt(specs("meli-attempts")[0] | {"model": model}, tracked)
-    frame = meli_data.titles()
-    parts = meli_data.partitions(frame, 0)
+    frame = meli_titles.titles()
+    parts = meli_titles.partitions(frame, 0)
     assert 0 <= metrics["valid_balanced_accuracy"] <= 1
     assert set(fitted_on) == set(frame["title"].iloc[parts.train])
 
 
 def test_the_search_draws_distinct_configurations_the_same_ones_every_time():
-    drawn = meli_search.random_configs(30)
-    assert drawn == meli_search.random_configs(30)
+    drawn = meli_studies.random_configs(30)
+    assert drawn == meli_studies.random_configs(30)
     assert len(set(drawn.values())) == 30
-    assert drawn != meli_search.random_configs(30, seed=1)
+    assert drawn != meli_studies.random_configs(30, seed=1)
 
 
 def test_a_trial_trains_on_a_tenth_and_watches_the_whole_validation_side(monkeypatch, tracked):
@@ -110,8 +110,8 @@ def test_a_trial_trains_on_a_tenth_and_watches_the_whole_validation_side(monkeyp
         "fit_titles",
         lambda c, f, train, valid, **o: sides.append((train, valid)) or fit_titles(c, f, train, valid, **o),
     )
-    metrics = meli_search.run_trial(specs("meli-search")[0], tracked)
-    parts = meli_data.partitions(meli_data.titles(), 0)
+    metrics = meli_studies.run_trial(specs("meli-search")[0], tracked)
+    parts = meli_titles.partitions(meli_titles.titles(), 0)
     ((train, valid),) = sides
     assert set(train) < set(parts.train)
     assert metrics["train_titles"] == len(train) == pytest.approx(len(parts.train) / 10, abs=1)
@@ -119,21 +119,21 @@ def test_a_trial_trains_on_a_tenth_and_watches_the_whole_validation_side(monkeyp
 
 
 def test_five_categories_keep_their_titles_and_get_targets_of_their_own():
-    frame = meli_data.titles()
-    parts = meli_data.partitions(frame, 0)
-    few, train, valid = meli_search.few_categories(frame, parts.train, parts.valid, seed=1)
-    assert sorted(few["target"].unique()) == list(range(meli_search.CATEGORIES_DRAWN))
+    frame = meli_titles.titles()
+    parts = meli_titles.partitions(frame, 0)
+    few, train, valid = meli_studies.few_categories(frame, parts.train, parts.valid, seed=1)
+    assert sorted(few["target"].unique()) == list(range(meli_studies.CATEGORIES_DRAWN))
     chosen = frame["category"].isin(few["category"].unique()).to_numpy()
     assert few["title"].iloc[train].tolist() == frame["title"].iloc[parts.train[chosen[parts.train]]].tolist()
     assert few["title"].iloc[valid].tolist() == frame["title"].iloc[parts.valid[chosen[parts.valid]]].tolist()
-    other, _, _ = meli_search.few_categories(frame, parts.train, parts.valid, seed=2)
+    other, _, _ = meli_studies.few_categories(frame, parts.train, parts.valid, seed=2)
     assert set(other["category"]) != set(few["category"])
 
 
 @pytest.mark.parametrize("subset", ["5 categories", "all"])
 def test_transfer_rows_train_on_what_they_name(tracked, subset):
     (spec, *_) = specs("meli-transfer", subset=subset)
-    metrics = meli_search.run_trial(spec, tracked)
-    frame = meli_data.titles()
-    whole = len(meli_data.partitions(frame, 0).train)
+    metrics = meli_studies.run_trial(spec, tracked)
+    frame = meli_titles.titles()
+    whole = len(meli_titles.partitions(frame, 0).train)
     assert metrics["train_titles"] == whole if subset == "all" else metrics["train_titles"] < whole / 2

@@ -1,8 +1,7 @@
 import torch
 
 from helpers.data.batching import Batch
-from helpers.model.mlp import MLPClassifier
-from helpers.model.networks import TokenEmbedding, num_trainable_parameters
+from helpers.model.networks import MLPClassifier, TokenEmbedding, num_trainable_parameters
 
 
 def batch(tokens, lengths):

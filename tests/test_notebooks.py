@@ -21,7 +21,7 @@ from PIL import Image
 
 from helpers import settings
 from helpers.data.corpora import load_sms
-from helpers.report import notebook_answers, notebook_rules, notebooks
+from helpers.report import notebooks, rules
 from helpers.report.notebooks import NotebookError
 from helpers.report.readme import readme_problems
 from helpers.report.results import stale_problems
@@ -44,7 +44,7 @@ def table(html=TABLE_HTML):
 
 
 def renumber(notebook):
-    for count, (_, cell) in enumerate(notebook_rules.code_cells(notebook), start=1):
+    for count, (_, cell) in enumerate(rules.code_cells(notebook), start=1):
         cell.execution_count = count
 
 
@@ -73,7 +73,7 @@ def save(notebook, folder, name="04_prueba.ipynb"):
 
 
 def problems_of(notebook, tmp_path, ids=("R1", "R2.1")):
-    return notebook_rules.check_notebook(save(notebook, tmp_path), ids)
+    return rules.check_notebook(save(notebook, tmp_path), ids)
 
 
 def outputs(position, *values):
@@ -236,7 +236,7 @@ def test_rules_let_pass_what_is_allowed(tmp_path):
 def test_unreadable_notebook_is_a_problem(tmp_path):
     path = tmp_path / "04_roto.ipynb"
     path.write_text('{"cells": [', encoding="utf-8")
-    assert notebook_rules.check_notebook(path, [])[0].startswith("04_roto.ipynb: not a valid notebook")
+    assert rules.check_notebook(path, [])[0].startswith("04_roto.ipynb: not a valid notebook")
 
 
 @pytest.mark.parametrize(
@@ -251,12 +251,12 @@ def test_unreadable_notebook_is_a_problem(tmp_path):
     ],
 )
 def test_count_sentences(text, sentences):
-    assert notebook_answers.count_sentences(text) == sentences
+    assert rules.count_sentences(text) == sentences
 
 
 @given(st.lists(st.floats(0.001, 999, allow_nan=False).map(lambda number: f"{number:.3f}"), min_size=1, max_size=12))
 def test_decimals_end_no_sentence(numbers):
-    assert notebook_answers.count_sentences("".join(f"Mide {number}. " for number in numbers)) == len(numbers)
+    assert rules.count_sentences("".join(f"Mide {number}. " for number in numbers)) == len(numbers)
 
 
 @pytest.mark.parametrize(
@@ -268,7 +268,7 @@ def test_decimals_end_no_sentence(numbers):
     ],
 )
 def test_decimals_in_prose(text, found):
-    assert notebook_answers.PROSE_DECIMAL.findall(notebook_answers.prose(text)) == found
+    assert rules.PROSE_DECIMAL.findall(rules.prose(text)) == found
 
 
 def test_question_list_has_every_notebook_and_wellformed_ids():
@@ -276,9 +276,9 @@ def test_question_list_has_every_notebook_and_wellformed_ids():
     assert sorted(questions) == list(questions)
     assert len(questions) == 7
     for name, ids in questions.items():
-        assert notebook_rules.question_ids(name) == list(ids)
+        assert rules.question_ids(name) == list(ids)
         labels = [new_markdown_cell(f"### {key} {text}") for key, text in ids.items()]
-        assert [key for _, key in notebook_answers.labels(new_notebook(cells=labels))] == list(ids)
+        assert [key for _, key in rules.labels(new_notebook(cells=labels))] == list(ids)
 
 
 def test_check_names_faults_of_every_given_notebook(tmp_path):
@@ -286,7 +286,7 @@ def test_check_names_faults_of_every_given_notebook(tmp_path):
     source(0, "x")(first)
     outputs(6)(second)
     paths = [save(first, tmp_path, "80_uno.ipynb"), save(second, tmp_path, "81_dos.ipynb")]
-    problems = notebook_rules.check(paths)
+    problems = rules.check(paths)
     assert [problem[:2] for problem in problems] == [
         "80",
         "80",
@@ -305,7 +305,7 @@ def test_figures_have_100_dpi(tmp_path, dpi, faults):
     notebook = clean()
     png = base64.b64encode(file.getvalue()).decode()
     notebook.cells[3].outputs.append(new_output("display_data", data={"image/png": png}))
-    problems = notebook_rules.check_notebook(save(notebook, tmp_path), ["R1"])
+    problems = rules.check_notebook(save(notebook, tmp_path), ["R1"])
     assert len(problems) == faults
     assert all("a figure at 72 dpi" in problem for problem in problems)
 
@@ -430,9 +430,9 @@ def test_cell_ids_follow_the_source():
     assert before == [after[0], after[2], after[3]]
 
 
-@pytest.mark.parametrize("path", notebook_rules.committed_notebooks(), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", rules.committed_notebooks(), ids=lambda path: path.stem)
 def test_committed_notebooks_pass_check(path):
-    assert notebook_rules.check([path]) == []
+    assert rules.check([path]) == []
 
 
 def test_readme_table_and_committed_results_agree():
@@ -441,7 +441,7 @@ def test_readme_table_and_committed_results_agree():
 
 def test_every_committed_notebook_has_its_results():
     written = {path.stem for path in (settings.ROOT / "results").glob("*.json")}
-    assert {path.stem for path in notebook_rules.committed_notebooks()} <= written
+    assert {path.stem for path in rules.committed_notebooks()} <= written
 
 
 def test_committed_study_rows_are_current():

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helpers.data.corpora import load_sick, load_sts
-from helpers.data.pairs import (
+from helpers.data.splits import (
     normalize_sentence,
     pair_key,
     pretraining_pairs,

@@ -6,10 +6,10 @@ import pandas as pd
 import pytest
 
 from helpers import settings
-from helpers.data.augmentation import TECHNIQUES
-from helpers.data.schema import SchemaError
+from helpers.augment.techniques import TECHNIQUES
+from helpers.data.corpora import SchemaError
+from helpers.lessons import augmentation as lesson
 from helpers.model.metrics import paired_difference
-from helpers.report import plots_augmentation
 
 COMMITTED = settings.ROOT / "results" / "readings"
 
@@ -29,20 +29,20 @@ def arm(technique, pearson, mse=0.3):
 def test_readings_are_checked(tmp_path):
     path = tmp_path / "r.csv"
     path.write_text("source_pair_id,detail,acceptable,note\n7,b: kids -> children,1,\n8,a: x -> y,0,no se dice\n")
-    table = plots_augmentation.read_pairs(path)
+    table = lesson.read_pairs(path)
     assert table["acceptable"].tolist() == [True, False]
     assert table["note"].tolist() == ["", "no se dice"]
     path.write_text("source_pair_id,detail,acceptable,note\n7,b: kids -> children,1,\n8,a: x -> y,yes,\n")
     with pytest.raises(SchemaError, match=r"r\.csv.*3.*acceptable"):
-        plots_augmentation.read_pairs(path)
+        lesson.read_pairs(path)
     path.write_text("source_pair_id,detail,note\n7,b: kids -> children,\n")
     with pytest.raises(SchemaError, match="acceptable"):
-        plots_augmentation.read_pairs(path)
+        lesson.read_pairs(path)
 
 
 @pytest.mark.parametrize("technique", [*TECHNIQUES, "rated"])
 def test_committed_readings_hold_fifty_pairs_of_each_technique(technique):
-    table = plots_augmentation.read_pairs(COMMITTED / f"augmentation_{technique}.csv")
+    table = lesson.read_pairs(COMMITTED / f"augmentation_{technique}.csv")
     assert len(table) == 50
     assert (table.loc[~table["acceptable"], "note"] != "").all()  # who refuses says why
 
@@ -51,14 +51,14 @@ def test_a_rated_pair_is_known_again_whatever_its_order_and_none_of_its_words_is
     rated = pd.DataFrame({"sentence_a": ["A dog runs"], "sentence_b": ["A cat runs"], "relatedness": [3.456]})
     turned = rated.rename(columns={"sentence_a": "sentence_b", "sentence_b": "sentence_a"})
     other = rated.assign(sentence_b="A cat sits")
-    said, again, different = (plots_augmentation.as_read(frame).item() for frame in (rated, turned, other))
+    said, again, different = (lesson.as_read(frame).item() for frame in (rated, turned, other))
     assert said == again != different
     assert re.fullmatch("[0-9a-f]{12}: 3.46", said)
 
 
 def test_accepted_shares_have_an_interval_around_them():
     readings = {"few": pd.DataFrame({"acceptable": [True, True, False]}), "all": pd.DataFrame({"acceptable": [True]})}
-    table = plots_augmentation.accepted_shares(readings)
+    table = lesson.accepted_shares(readings)
     assert table["accepted"].tolist() == [2, 1]
     assert table["share"].tolist() == pytest.approx([2 / 3, 1])
     assert ((table["low"] < table["share"]) & (table["share"] <= table["high"] + 1e-9)).all()
@@ -68,7 +68,7 @@ def test_accepted_shares_have_an_interval_around_them():
 def test_effects_are_differences_of_the_same_seed():
     plain = arm("none", [0.80, 0.84, 0.82])
     better = arm("synonyms", [0.83, 0.85, 0.85]).iloc[::-1]  # the order of rows does not matter
-    table = plots_augmentation.paired_effects(pd.concat([better, arm("deletion", [0.8])]), plain, ["pearson", "mse"])
+    table = lesson.paired_effects(pd.concat([better, arm("deletion", [0.8])]), plain, ["pearson", "mse"])
     row = table.loc[("synonyms", "pearson")]
     expected = paired_difference([0.83, 0.85, 0.85], [0.80, 0.84, 0.82], test_share=0.0)
     assert row["delta"] == pytest.approx(7 / 300)
@@ -84,14 +84,14 @@ def test_effects_are_differences_of_the_same_seed():
 
 def test_an_arm_without_a_common_seed_is_refused():
     with pytest.raises(ValueError, match=r"synonyms: none of its seeds \[1\]"):
-        plots_augmentation.paired_effects(arm("synonyms", [0.8]), arm("none", [0.8, 0.9]).iloc[1:], ["pearson"])
+        lesson.paired_effects(arm("synonyms", [0.8]), arm("none", [0.8, 0.9]).iloc[1:], ["pearson"])
 
 
 def test_effects_are_drawn_with_the_first_technique_at_the_top():
     plain = arm("none", [0.80, 0.84])
     arms = pd.concat([arm("synonyms", [0.83, 0.85]), arm("all", [0.80, 0.83])])
-    table = plots_augmentation.paired_effects(arms, plain, ["pearson", "mse"])
-    _, axes = plots_augmentation.effects(table, {"pearson": "Pearson", "mse": "error cuadrático"})
+    table = lesson.paired_effects(arms, plain, ["pearson", "mse"])
+    _, axes = lesson.effects(table, {"pearson": "Pearson", "mse": "error cuadrático"})
     assert [tick.get_text() for tick in axes[0, 0].get_yticklabels()] == ["las cinco juntas", "sinónimos"]
     assert [ax.get_xlabel() for ax in axes[0]] == ["Pearson", "error cuadrático"]
     drawn = axes[0, 0].containers[0].lines[0]
@@ -99,8 +99,8 @@ def test_effects_are_drawn_with_the_first_technique_at_the_top():
 
 
 def test_effects_of_one_seed_have_no_bars():
-    table = plots_augmentation.paired_effects(arm("synonyms", [0.9]), arm("none", [0.8]), ["pearson"])
-    _, axes = plots_augmentation.effects(table, {"pearson": "Pearson"})
+    table = lesson.paired_effects(arm("synonyms", [0.9]), arm("none", [0.8]), ["pearson"])
+    _, axes = lesson.effects(table, {"pearson": "Pearson"})
     assert axes[0, 0].containers[0].lines[0].get_xdata().tolist() == pytest.approx([0.1])
 
 
@@ -108,7 +108,7 @@ def test_curves_run_over_steps_and_mark_the_epoch_that_was_kept():
     frame = pd.DataFrame({"train_loss": [3, 2, 1], "valid_loss": [3, 2, 2.5]})
     frame = frame.assign(train_pearson=[0.1, 0.5, 0.9], valid_pearson=[0.1, 0.6, 0.5])
     alone = frame[["train_loss", "train_pearson"]]
-    _, axes = plots_augmentation.training_curves(
+    _, axes = lesson.training_curves(
         {"sin aumento": frame, "todas": alone}, {"sin aumento": 10, "todas": 25}, {"loss": "pérdida", "pearson": "r"}
     )
     ax = axes[0, 0]

@@ -3,7 +3,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from helpers.report import plots_eda
+from helpers.lessons import eda as lesson
 
 SIZES = pd.Series({"A": 5, "B": 3, "C": 9})
 WORDS = {name: pd.Series({"de": 0.9, "silla": 0.5}) for name in "ABCD"}
@@ -26,17 +26,17 @@ NAMES = {"label": "solo la etiqueta", "both": "las dos", "alternative": "solo la
 COUNTS = pd.Series({"fallan": 4, "aciertan": 2})
 GROWTH = pd.DataFrame({"read": [1, 2, 4], "distinct": [1, 2, 3]})
 DRAWN = {
-    "sizes": lambda: plots_eda.category_sizes({"train": SIZES * 1000, "test": SIZES}),
-    "extremes": lambda: plots_eda.extremes(SIZES, k=2),
-    "order": lambda: plots_eda.row_order(np.repeat(np.arange(5), 20), batch=10, seed=0),
-    "lengths": lambda: plots_eda.lengths(pd.Series([10, 60, 30]), pd.Series([2, 9, 5]), limit=60),
-    "zipf": lambda: plots_eda.zipf(pd.Series([9, 4, 2, 1]), -0.9, GROWTH),
-    "words": lambda: plots_eda.word_bars(WORDS, columns=3, xlabel="títulos"),
-    "similarity": lambda: plots_eda.similarity_map(SIMILARITY, list("ABCD"), label="coseno"),
-    "twins": lambda: plots_eda.twin_scores(TWINS, metric="score", label="exactitud"),
-    "bins": lambda: plots_eda.score_by(BINS, label="exactitud"),
-    "recall": lambda: plots_eda.recall_scatter(RECALL, {"near": "parecido"}, named=2),
-    "readings": lambda: plots_eda.reading_bars(JUDGED, NAMES, counts=COUNTS),
+    "sizes": lambda: lesson.category_sizes({"train": SIZES * 1000, "test": SIZES}),
+    "extremes": lambda: lesson.extremes(SIZES, k=2),
+    "order": lambda: lesson.row_order(np.repeat(np.arange(5), 20), batch=10, seed=0),
+    "lengths": lambda: lesson.lengths(pd.Series([10, 60, 30]), pd.Series([2, 9, 5]), limit=60),
+    "zipf": lambda: lesson.zipf(pd.Series([9, 4, 2, 1]), -0.9, GROWTH),
+    "words": lambda: lesson.word_bars(WORDS, columns=3, xlabel="títulos"),
+    "similarity": lambda: lesson.similarity_map(SIMILARITY, list("ABCD"), label="coseno"),
+    "twins": lambda: lesson.twin_scores(TWINS, metric="score", label="exactitud"),
+    "bins": lambda: lesson.score_by(BINS, label="exactitud"),
+    "recall": lambda: lesson.recall_scatter(RECALL, {"near": "parecido"}, named=2),
+    "readings": lambda: lesson.reading_bars(JUDGED, NAMES, counts=COUNTS),
 }
 
 
@@ -56,7 +56,7 @@ def test_every_figure_can_be_drawn_at_100_dpi(name):
 
 def test_sizes_of_very_different_subsets_are_on_a_log_scale():
     assert DRAWN["sizes"]()[1][0, 0].get_yscale() == "log"
-    assert plots_eda.category_sizes({"test": SIZES})[1][0, 0].get_yscale() == "linear"
+    assert lesson.category_sizes({"test": SIZES})[1][0, 0].get_yscale() == "linear"
 
 
 def test_extremes_have_the_largest_at_the_top_left_and_the_smallest_at_the_bottom_right():

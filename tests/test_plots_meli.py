@@ -3,8 +3,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from helpers.report import plots_meli
-from helpers.report.title_errors import accuracy_by
+from helpers.lessons import meli as lesson
+from helpers.lessons.meli import accuracy_by
 
 
 @pytest.fixture(autouse=True)
@@ -15,7 +15,7 @@ def _closed():
 
 def test_parallel_coordinates_draw_a_line_per_configuration_ending_at_its_score():
     table = pd.DataFrame({"lr": [0.1, 0.01, 0.1], "cell": ["gru", "lstm", "lstm"], "score": [0.2, 0.6, 1.0]})
-    _, ax = plots_meli.parallel_coordinates(table, ["lr", "cell"], "score", label="exactitud")
+    _, ax = lesson.parallel_coordinates(table, ["lr", "cell"], "score", label="exactitud")
     lines = [line for line in ax.lines if len(line.get_xdata()) == 3]
     assert [line.get_ydata()[-1] for line in lines] == pytest.approx([0, 0.5, 1])
     assert {text.get_text() for text in ax.texts} == {"0.01", "0.1", "gru", "lstm"}
@@ -25,7 +25,7 @@ def test_learning_curve_has_a_line_and_a_band_per_model():
     table = pd.DataFrame(
         {"model": ["a", "a", "b", "b"], "train_titles": [100, 10, 10, 100], "bacc": [0.9, 0.5, 0.6, 0.8]}
     ).assign(test_low=lambda t: t["bacc"] - 0.1, test_high=lambda t: t["bacc"] + 0.1)
-    _, ax = plots_meli.learning_curve(table, "bacc", names={"a": "Modelo A"}, label="exactitud")
+    _, ax = lesson.learning_curve(table, "bacc", names={"a": "Modelo A"}, label="exactitud")
     assert [line.get_ydata().tolist() for line in ax.lines] == [[0.5, 0.9], [0.6, 0.8]]
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["Modelo A", "b"]
     assert len(ax.collections) == 2
@@ -34,7 +34,7 @@ def test_learning_curve_has_a_line_and_a_band_per_model():
 def test_accuracy_by_bin_names_the_bins_and_draws_wilsons_interval():
     right = pd.DataFrame({"m": [True, False, True, True]})
     table = accuracy_by(right, pd.Series([1, 2, 3, 9]), [1, 2, 4])
-    _, axes = plots_meli.accuracy_points({"palabras": table}, names={"m": "M"})
+    _, axes = lesson.accuracy_points({"palabras": table}, names={"m": "M"})
     labels = [tick.get_text() for tick in axes[0, 0].get_xticklabels()]
     assert labels == ["1\n(1)", "2 a 3\n(2)", "4 o más\n(1)"]
     points, _, (bars,) = axes[0, 0].containers[0]
@@ -50,4 +50,4 @@ def test_accuracy_by_bin_names_the_bins_and_draws_wilsons_interval():
     ("low", "high", "name"), [(0, 0.1, "0 a 0.1"), (4, 6, "4 a 5"), (3, 4, "3"), (12, np.inf, "12 o más")]
 )
 def test_interval_names(low, high, name):
-    assert plots_meli.interval_name(pd.Interval(low, high, closed="left")) == name
+    assert lesson.interval_name(pd.Interval(low, high, closed="left")) == name

@@ -3,8 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from helpers.data.cleaning import STEPS
-from helpers.report.plots_preprocessing import STEP_LABELS, coverage, padding, step_effects
+from helpers.data.text import STEPS
+from helpers.lessons.preprocessing import STEP_LABELS, coverage, padding, step_effects
 
 
 def test_every_step_has_a_label():

@@ -7,8 +7,8 @@ import PIL.Image
 import pytest
 from matplotlib.text import Text
 
-from helpers.report import plots_tsne
-from helpers.report.plots_tsne import Example
+from helpers.lessons import tsne as lesson
+from helpers.lessons.tsne import Example
 
 NAMES = {0: "guitar, playing", 1: "dog, running", 2: "water, swimming"}
 
@@ -44,7 +44,7 @@ def assert_apart(ax):
 
 def test_small_multiples_have_a_row_per_perplexity_and_a_column_per_seed():
     pictures = {(p, s): picture(seed=p + s) for p in (5, 30) for s in (1, 2, 3)}
-    figure, axes = plots_tsne.small_multiples(pictures, labels(), NAMES)
+    figure, axes = lesson.small_multiples(pictures, labels(), NAMES)
     titles = [[ax.get_title() for ax in row] for row in axes]
     assert titles[0][1] == "perplejidad 5, semilla 2"
     assert titles[1][2] == "perplejidad 30, semilla 3"
@@ -56,7 +56,7 @@ def test_small_multiples_have_a_row_per_perplexity_and_a_column_per_seed():
 
 
 def test_side_by_side_draws_every_picture_in_the_same_colours():
-    _, axes = plots_tsne.side_by_side({"t-SNE": picture(), "PCA": picture(seed=1)}, labels(), NAMES)
+    _, axes = lesson.side_by_side({"t-SNE": picture(), "PCA": picture(seed=1)}, labels(), NAMES)
     assert [ax.get_title() for ax in axes[0]] == ["t-SNE", "PCA"]
     first, second = (ax.collections[0].get_facecolors() for ax in axes[0])
     assert (first == second).all()
@@ -64,14 +64,14 @@ def test_side_by_side_draws_every_picture_in_the_same_colours():
 
 
 def test_clusters_have_colours_of_their_own():
-    assert len({plots_tsne.color_of(label) for label in range(20)}) == 20
-    assert plots_tsne.color_of(20) == plots_tsne.color_of(0)
+    assert len({lesson.color_of(label) for label in range(20)}) == 20
+    assert lesson.color_of(20) == lesson.color_of(0)
 
 
 def test_annotated_map_names_clusters_numbers_examples_and_joins_pairs():
     links = {"pares altos": np.array([[0, 1], [2, 3]]), "pares bajos": np.array([[4, 5]])}
     examples = [Example(0, 1, "a dog — a cat (4.7)"), Example(4, 5, "a man — a car (1.2)")]
-    figure, ax = plots_tsne.annotated_map(
+    figure, ax = lesson.annotated_map(
         picture(), labels(), NAMES, title="Mapa", links=links, examples=examples, points={7: "una oración"}, size=(8, 6)
     )
     assert set(boxes(ax)) == {"1", "2", *(f"{c + 1}: {name}" for c, name in NAMES.items()), "una oración"}
@@ -89,19 +89,19 @@ def test_annotated_map_names_clusters_numbers_examples_and_joins_pairs():
 def test_labels_of_clusters_in_one_place_do_not_overlap():
     crowd = np.concatenate([np.zeros((40, 2)), picture(8)])
     names = {label: f"nombre algo largo, número {label}" for label in range(16)}
-    _, ax = plots_tsne.annotated_map(crowd, np.arange(48) % 16, names, title="Mapa", size=(9, 7))
+    _, ax = lesson.annotated_map(crowd, np.arange(48) % 16, names, title="Mapa", size=(9, 7))
     assert len(ax.texts) == 16
     assert_apart(ax)
 
 
 def test_a_cluster_without_rows_is_not_named():
-    _, ax = plots_tsne.annotated_map(picture(), labels(), NAMES | {7: "nobody"}, title="Mapa", size=(8, 6))
+    _, ax = lesson.annotated_map(picture(), labels(), NAMES | {7: "nobody"}, title="Mapa", size=(8, 6))
     assert len(ax.texts) == 3
 
 
 def test_cluster_counts_mark_the_chosen_number():
     curves = {"rasgos": {4: 0.3, 8: 0.4, 16: 0.35}, "barajados": {4: 0.1, 8: 0.05}}
-    _, ax = plots_tsne.cluster_counts(curves, 8)
+    _, ax = lesson.cluster_counts(curves, 8)
     assert ax.lines[0].get_ydata().tolist() == [0.3, 0.4, 0.35]
     assert ax.lines[-1].get_xdata() == [8, 8]
     assert [tick.get_text() for tick in ax.get_xticklabels()] == ["4", "8", "16"]
@@ -109,10 +109,10 @@ def test_cluster_counts_mark_the_chosen_number():
 
 
 def test_compact_is_the_same_picture_in_fewer_bytes_and_closes_the_figure():
-    figure, _ = plots_tsne.annotated_map(picture(600), labels(600), NAMES, title="Mapa", size=(5, 4))
+    figure, _ = lesson.annotated_map(picture(600), labels(600), NAMES, title="Mapa", size=(5, 4))
     whole = BytesIO()
     figure.savefig(whole, format="png", bbox_inches="tight")
-    small = plots_tsne.compact(figure).data
+    small = lesson.compact(figure).data
     assert len(small) < 0.6 * len(whole.getvalue())
     assert plt.get_fignums() == []
     before, after = (PIL.Image.open(BytesIO(part)) for part in (whole.getvalue(), small))

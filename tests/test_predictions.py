@@ -1,6 +1,6 @@
 import pytest
 
-from helpers.report.predictions import load_predictions, predictions_path, save_predictions
+from helpers.report.results import load_predictions, predictions_path, save_predictions
 
 
 def test_saved_predictions_come_back():

@@ -1,4 +1,4 @@
-"""The house rules that a reader relies on: who imports whom, short files, pins that agree, documents that are true."""
+"""The house rules that a reader relies on: who imports whom, pins that agree, documents that are true."""
 
 import ast
 import re
@@ -12,9 +12,8 @@ from helpers import settings
 from helpers.__main__ import build_parser
 
 ROOT = settings.ROOT
-ROOMS = ("settings", "data", "model", "report", "tasks", "apps", "__main__")
+ROOMS = ("settings", "files", "data", "augment", "model", "report", "tasks", "lessons", "apps", "__main__")
 MODULES = sorted((ROOT / "helpers").rglob("*.py"))
-MAX_FILE_LINES, MAX_FUNCTION_LINES = 300, 40
 FOLDERS = ("helpers", "tests", "data/sampling", "notebooks", "results", ".ci", ".github")
 TEXT = {".py", ".md", ".toml", ".txt", ".yml", ".json", ".ipynb", ".csv", ""}
 MACHINE = re.compile(
@@ -59,12 +58,9 @@ def test_import_rule_sees_every_kind_of_import():
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_modules_are_short_and_only_define(path):
+def test_modules_only_define(path):
     text = path.read_text(encoding="utf-8")
-    assert len(text.splitlines()) <= MAX_FILE_LINES
     tree = ast.parse(text)
-    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
-    assert {f.name: n for f in functions if (n := f.end_lineno - f.lineno + 1) > MAX_FUNCTION_LINES} == {}
     assert [
         node.lineno for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.names[0].name == "*"
     ] == []
@@ -74,7 +70,7 @@ def test_modules_are_short_and_only_define(path):
 def only_defines(node: ast.stmt) -> bool:
     definitions = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef, ast.Assign, ast.AnnAssign)
     docstring = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
-    entry = isinstance(node, ast.If) and ast.unparse(node.test) == "__name__ == '__main__'"
+    entry = isinstance(node, ast.If) and ast.unparse(node.test) in ("__name__ == '__main__'", "TYPE_CHECKING")
     script = isinstance(node, ast.Expr) and ast.unparse(node).startswith("set_model(")  # MLflow's models from code
     return isinstance(node, definitions) or docstring or entry or script
 

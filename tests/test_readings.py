@@ -6,15 +6,15 @@ from hypothesis import settings as runs
 from hypothesis import strategies as st
 
 from helpers import settings
-from helpers.data import readings
-from helpers.data.schema import SchemaError
+from helpers.data.corpora import SchemaError
+from helpers.lessons import eda as lesson
 
 LABELS = np.array([0, 0, 0, 0, 1, 1])
 PREDICTED = pd.DataFrame(
     {"centroid": [1, 1, 0, 0, 1, 2], "neighbours": [1, 2, 1, 0, 1, 1], "rival": [2, 2, 2, 2, 0, 0]}
 )
 STRATA = ["agree", "disagree", "one_right", "both_right", "both_right", "one_right"]
-ALL = dict.fromkeys(readings.STRATA, 10)
+ALL = dict.fromkeys(lesson.STRATA, 10)
 COMMITTED = settings.ROOT / "results" / "readings" / "meli_ambiguous.csv"
 
 
@@ -24,11 +24,11 @@ def read(**counts):
 
 
 def test_strata_tell_what_the_two_classifiers_did():
-    assert readings.strata(LABELS, PREDICTED).tolist() == STRATA
+    assert lesson.strata(LABELS, PREDICTED).tolist() == STRATA
 
 
 def test_the_alternative_is_the_wrong_prediction_or_the_rival():
-    drawn = readings.draw_readings(LABELS, PREDICTED, ALL, seed=1).set_index("row").sort_index()
+    drawn = lesson.draw_readings(LABELS, PREDICTED, ALL, seed=1).set_index("row").sort_index()
     assert drawn["alternative"].tolist() == [1, 1, 1, 2, 0, 2]
     assert drawn["stratum"].tolist() == STRATA
     assert (drawn["label"].to_numpy() == LABELS).all()
@@ -41,7 +41,7 @@ def test_a_larger_sample_holds_the_smaller_one(seed, small, more):
     labels = rng.integers(0, 3, 60)
     predicted = pd.DataFrame({name: rng.integers(0, 3, 60) for name in ("centroid", "neighbours", "rival")})
     first, second = (
-        readings.draw_readings(labels, predicted, dict.fromkeys(readings.STRATA, size), seed=seed)
+        lesson.draw_readings(labels, predicted, dict.fromkeys(lesson.STRATA, size), seed=seed)
         for size in (small, small + more)
     )
     assert set(first["row"]) <= set(second["row"])
@@ -52,34 +52,34 @@ def test_a_larger_sample_holds_the_smaller_one(seed, small, more):
 def test_readings_are_checked(tmp_path):
     path = tmp_path / "r.csv"
     path.write_text("row,stratum,label,alternative,judgement\n3,agree,A,B,both\n")
-    assert readings.read_readings(path)["row"].tolist() == [3]
+    assert lesson.read_readings(path)["row"].tolist() == [3]
     path.write_text("row,stratum,label,alternative,judgement\n3,agree,A,B,both\n4,agree,A,B,maybe\n")
     with pytest.raises(SchemaError, match=r"r\.csv.*3.*judgement"):
-        readings.read_readings(path)
+        lesson.read_readings(path)
     path.write_text("row,stratum,label,judgement\n3,agree,A,both\n")
     with pytest.raises(SchemaError, match="alternative"):
-        readings.read_readings(path)
+        lesson.read_readings(path)
 
 
 def test_committed_readings_are_whole_and_unique():
-    table = readings.read_readings(COMMITTED)
+    table = lesson.read_readings(COMMITTED)
     assert table["row"].is_unique
     assert table["row"].between(0, 63_679).all()
     assert (table["label"] != table["alternative"]).all()
-    assert set(table["stratum"]) == set(readings.STRATA)
+    assert set(table["stratum"]) == set(lesson.STRATA)
 
 
 def test_ceiling_weighs_strata_by_their_share_and_judgements_by_their_cost():
     table = read(agree=["alternative"] * 4000, both_right=["label"] * 4000)
     shares = {"agree": 0.2, "both_right": 0.8}
-    assert readings.ceiling(table, shares, seed=1)["mean"] == pytest.approx(0.8, abs=0.002)
+    assert lesson.ceiling(table, shares, seed=1)["mean"] == pytest.approx(0.8, abs=0.002)
     half = read(agree=["both"] * 2000 + ["neither"] * 2000, both_right=["label"] * 4000)
-    assert readings.ceiling(half, shares, seed=1)["mean"] == pytest.approx(0.9, abs=0.002)
+    assert lesson.ceiling(half, shares, seed=1)["mean"] == pytest.approx(0.9, abs=0.002)
 
 
 def test_ceiling_is_surer_with_more_readings_and_seeded():
     shares = {"agree": 1.0}
-    few = readings.ceiling(read(agree=["label", "both"] * 5), shares, seed=1)
-    many = readings.ceiling(read(agree=["label", "both"] * 500), shares, seed=1)
+    few = lesson.ceiling(read(agree=["label", "both"] * 5), shares, seed=1)
+    many = lesson.ceiling(read(agree=["label", "both"] * 500), shares, seed=1)
     assert few["low"] < many["low"] < many["mean"] < many["high"] < few["high"]
-    assert few == readings.ceiling(read(agree=["label", "both"] * 5), shares, seed=1)
+    assert few == lesson.ceiling(read(agree=["label", "both"] * 5), shares, seed=1)

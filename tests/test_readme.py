@@ -5,7 +5,7 @@ import json
 import pytest
 
 from helpers.report import readme, results
-from helpers.report.costs import BATCH_SIZE, DIM, HIDDEN, cost_table, operations
+from helpers.report.readme import BATCH_SIZE, DIM, HIDDEN, cost_table, operations
 from helpers.tasks.scale import NETWORK
 
 BEGIN, END = (mark.format("results") for mark in readme.MARKS)

@@ -16,7 +16,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.pyfunc import scoring_server
 from tiny_models import expected, flat, saved_models
 
-from helpers.apps import cli_serving, registry
+from helpers.apps import cli_serving, serving
 from helpers.apps.serving import MAX_ROWS, SERVICES, refuse_what_is_unreadable
 from helpers.model.checkpoints import SAMPLE_MARK, CheckpointError
 
@@ -35,7 +35,7 @@ def saved(tmp_path_factory):
 def addresses(saved, outside):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{outside / 'mlflow.db'}")
-        yield {name: registry.register(name, folder) for name, folder in saved.items()}
+        yield {name: serving.register(name, folder) for name, folder in saved.items()}
 
 
 @pytest.fixture(scope="module")
@@ -80,17 +80,17 @@ def changed(saved, folder):
 
 def test_the_same_model_again_adds_nothing_and_another_one_a_version(saved, addresses, tmp_path):
     name, known = "sms-spam", addresses["sms-spam"]
-    assert registry.register(name, saved[name]) == known == registry.current(name)
-    newer = registry.register(name, changed(saved, tmp_path / "other"))
+    assert serving.register(name, saved[name]) == known == serving.current(name)
+    newer = serving.register(name, changed(saved, tmp_path / "other"))
     try:
         assert newer != known
-        assert registry.current(name) == newer
+        assert serving.current(name) == newer
         source = mlflow.get_logged_model(mlflow.models.get_model_info(newer).model_id).artifact_location
         shutil.rmtree(source.removeprefix("file://"))
-        assert registry.current(name) is None
+        assert serving.current(name) is None
     finally:
         mlflow.MlflowClient().delete_model_version(name, newer.rpartition("/")[2])
-    assert registry.current(name) == known
+    assert serving.current(name) == known
 
 
 @pytest.mark.usefixtures("addresses")
@@ -98,10 +98,10 @@ def test_an_empty_store_has_none_and_unknown_names_are_told():
     name = "meli-titles"
     mlflow.MlflowClient().rename_registered_model(name, "elsewhere")
     try:
-        assert registry.current(name) is None
+        assert serving.current(name) is None
     finally:
         mlflow.MlflowClient().rename_registered_model("elsewhere", name)
-    for call in (registry.current, registry.register):
+    for call in (serving.current, serving.register):
         with pytest.raises(ValueError, match="'bert' is not one of meli-titles, sms-spam, sick-similarity"):
             call("bert")
 
@@ -113,9 +113,9 @@ def test_what_is_not_saved_yet_is_trained_first_and_then_kept(saved, addresses, 
         asked.append((config, options))
         return SimpleNamespace(model=SERVICES["sms-spam"].load(saved["sms-spam"]), metrics={"f1": 0.9})
 
-    monkeypatch.setattr(registry.sms, "train", train)
+    monkeypatch.setattr(serving.sms, "train", train)
     monkeypatch.setenv("ARTIFACTS_DIR", str(tmp_path))
-    assert registry.register("sms-spam") == registry.register("sms-spam") == addresses["sms-spam"]
+    assert serving.register("sms-spam") == serving.register("sms-spam") == addresses["sms-spam"]
     assert asked == [("best", {"verbose": True, "split_seed": 1, "model_seed": 1})]
     assert (tmp_path / "sms-spam" / "model.safetensors").is_file()
     assert "training the best configuration, about" in capsys.readouterr().out
@@ -123,18 +123,18 @@ def test_what_is_not_saved_yet_is_trained_first_and_then_kept(saved, addresses, 
 
 def test_what_cannot_be_loaded_is_not_registered(saved, addresses, tmp_path):
     with pytest.raises(CheckpointError, match="is missing"):
-        registry.register("sms-spam", tmp_path)
+        serving.register("sms-spam", tmp_path)
     with pytest.raises(CheckpointError, match="holds no meli model"):
-        registry.register("meli-titles", saved["sms-spam"])
+        serving.register("meli-titles", saved["sms-spam"])
     damaged = shutil.copytree(saved["sms-spam"], tmp_path / "damaged")
     (damaged / "model.safetensors").write_bytes(b"x")
     with pytest.raises(CheckpointError, match="damaged"):
-        registry.register("sms-spam", damaged)
+        serving.register("sms-spam", damaged)
     marked = shutil.copytree(saved["sms-spam"], tmp_path / "marked")
     (marked / SAMPLE_MARK).write_text("")
     with pytest.raises(CheckpointError, match="trained on the synthetic sample"):
-        registry.register("sms-spam", marked)
-    assert registry.current("sms-spam") == addresses["sms-spam"]
+        serving.register("sms-spam", marked)
+    assert serving.current("sms-spam") == addresses["sms-spam"]
 
 
 @pytest.mark.parametrize(
@@ -211,20 +211,20 @@ def run(*arguments):
 
 def test_the_command_line_registers_all_or_what_is_named(monkeypatch, capsys, tmp_path):
     asked = []
-    monkeypatch.setattr(registry, "register", lambda name, folder: asked.append((name, folder)) or f"models:/{name}/1")
+    monkeypatch.setattr(serving, "register", lambda name, folder: asked.append((name, folder)) or f"models:/{name}/1")
     run("register")
     run("register", "sms-spam", "--model", str(tmp_path))
     assert asked == [*((name, None) for name in SERVICES), ("sms-spam", tmp_path)]
     assert "registered: models:/sms-spam/1" in capsys.readouterr().out
     with pytest.raises(ValueError, match="the folder of one model"):
         run("register", "--model", str(tmp_path))
-    assert tuple(SERVICES) == tuple(registry.RECIPES) == cli_serving.NAMES
+    assert tuple(SERVICES) == tuple(serving.RECIPES) == cli_serving.NAMES
 
 
 def test_serving_registers_what_is_missing_and_becomes_mlflows_server(monkeypatch):
     became = []
-    monkeypatch.setattr(registry, "current", lambda name: None)
-    monkeypatch.setattr(registry, "register", lambda name: f"models:/{name}/7")
+    monkeypatch.setattr(serving, "current", lambda name: None)
+    monkeypatch.setattr(serving, "register", lambda name: f"models:/{name}/7")
     monkeypatch.setattr(cli_serving.os, "execve", lambda *call: became.append(call))
     with socket.socket() as taken:
         taken.bind((cli_serving.HOST, 0))

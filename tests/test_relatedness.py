@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from helpers.model.relatedness import (
+from helpers.model.metrics import (
     Calibration,
     entailment_classifier,
     pair_features,

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import helpers
 from helpers import settings
-from helpers.report import notebook_rules, results
+from helpers.report import results, rules
 
 NAME = "04_sms_rnn_vs_lstm"
 METRICS = {"sms.lstm.f1.mean": 0.97, "sms.lstm.f1.std": 0.01234, "sms.lstm.accuracy.mean": 0.99}
@@ -208,9 +208,9 @@ def test_check_of_everything_reads_notebooks_readme_and_studies(tmp_path, monkey
     (tmp_path / "results" / "01_eda.json").write_text(json.dumps(content))
     study(tmp_path / "results" / "studies", [(0.9, "c0", "d1")])
     monkeypatch.setattr(settings, "ROOT", tmp_path)
-    problems = notebook_rules.check(current=CURRENT)
+    problems = rules.check(current=CURRENT)
     assert [problem.split(":")[0] for problem in problems] == ["01_eda.ipynb", "README.md", "studies/sms-search.csv"]
-    assert len(notebook_rules.check()) == 2  # without hashes of today the studies are left alone
+    assert len(rules.check()) == 2  # without hashes of today the studies are left alone
 
 
 def test_rows_of_another_configuration_and_missing_rows_are_named(tmp_path):

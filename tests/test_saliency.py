@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from helpers.tasks.saliency import BETWEEN_SPACES, Piece, occlusion, relative, strongest
+from helpers.model.explain import BETWEEN_SPACES, Piece, occlusion, relative, strongest
 
 COSTS = {"funda": 0.5, "roja": 0.25, "no": -0.125}
 

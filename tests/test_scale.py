@@ -11,12 +11,11 @@ from hypothesis import strategies as st
 
 from helpers import settings
 from helpers.apps import cli_scale
-from helpers.data import scaled_titles
-from helpers.data.cleaning import clean_tokens
 from helpers.data.corpora import MELI_COLUMNS, load_meli
 from helpers.data.encoded import SealError
-from helpers.data.scaled_titles import FIRST_ID, FULL, Language, distinct_draws, fit_heaps, part_rows, write_subset
+from helpers.data.text import clean_tokens
 from helpers.tasks import scale
+from helpers.tasks.scale import FIRST_ID, FULL, Language, distinct_draws, fit_heaps, part_rows, write_subset
 
 pytestmark = pytest.mark.filterwarnings("ignore:y_pred contains classes not in y_true")  # a test side of 3 rows
 SAMPLE = settings.sample_dir() / "meli" / "spanish.test.jsonl.gz"
@@ -74,7 +73,7 @@ def test_files_have_the_columns_of_the_courses_and_pass_its_schema(language, fra
 
 
 def test_a_longer_set_begins_with_the_shorter_one(language, monkeypatch):
-    monkeypatch.setattr(scaled_titles, "CHUNK", 200)
+    monkeypatch.setattr(scale, "CHUNK", 200)
     short = [row | {"size": 0} for row in language.draw("train", 100, seed=1)]
     long = [row | {"size": 0} for row in language.draw("train", 300, seed=1)]
     assert long[:100] == short

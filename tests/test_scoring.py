@@ -3,8 +3,7 @@ import pytest
 import torch
 
 from helpers.data.batching import Ragged, RaggedTexts, make_loader
-from helpers.model.mlp import MLPClassifier
-from helpers.model.networks import RecurrentEncoder, TextClassifier, TokenEmbedding
+from helpers.model.networks import MLPClassifier, RecurrentEncoder, TextClassifier, TokenEmbedding
 from helpers.model.scoring import FEW, ProjectedLSTM, class_scores
 from helpers.model.training import classification_step, evaluate
 

@@ -3,7 +3,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from helpers.model.seen import Seen
+from helpers.model.recovery import Seen
 
 
 @given(st.lists(st.integers(1, 9), min_size=1, max_size=12), st.sampled_from([torch.int64, torch.float32]))

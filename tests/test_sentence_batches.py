@@ -4,14 +4,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from helpers.data.batching import make_loader
-from helpers.data.sentence_batches import (
-    NO_LABEL,
-    EncodedPairs,
-    EncodedSentences,
-    SentenceReader,
-    spellings,
-)
+from helpers.data.batching import NO_LABEL, EncodedPairs, EncodedSentences, SentenceReader, make_loader, spellings
 from helpers.data.text import UNKNOWN, Vocabulary
 
 WORDS = ["a", "dog", "Paris", "NATO", "n't", "is", "t-shirt", "shaped"]

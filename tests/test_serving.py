@@ -14,7 +14,7 @@ import pytest
 import requests
 from tiny_models import expected, flat, saved_models
 
-from helpers.apps import cli_serving, registry
+from helpers.apps import cli_serving, serving
 from helpers.apps.serving import SERVICES
 
 pytestmark = pytest.mark.server
@@ -44,7 +44,7 @@ def server(request, saved, tmp_path_factory):
         port = probe.getsockname()[1]
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder / 'mlflow.db'}")
-        arguments, environment = cli_serving.server(registry.register(name, saved[name]), port)
+        arguments, environment = cli_serving.server(serving.register(name, saved[name]), port)
     log = folder / "log.txt"
     with log.open("w") as out:
         process = subprocess.Popen(arguments, env=environment, stdout=out, stderr=out, start_new_session=True)

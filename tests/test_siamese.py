@@ -5,9 +5,8 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from helpers.data.sentence_batches import EncodedSentences, SentenceReader
+from helpers.data.batching import EncodedSentences, SentenceReader
 from helpers.data.text import Vocabulary
-from helpers.model.losses import expected_score, relatedness_kl_loss, similarity_mse_loss
 from helpers.model.networks import RecurrentEncoder, TokenEmbedding, num_trainable_parameters
 from helpers.model.siamese import (
     CosineHead,
@@ -18,7 +17,10 @@ from helpers.model.siamese import (
     SiameseEncoder,
     SiameseNetwork,
     copy_recurrence,
+    expected_score,
+    relatedness_kl_loss,
     set_forget_bias,
+    similarity_mse_loss,
     symmetric_features,
 )
 

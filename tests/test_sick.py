@@ -8,14 +8,26 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from helpers.data.pairs import pair_keys, repeats
+from helpers.data.splits import pair_keys, repeats
 from helpers.model.checkpoints import CheckpointError, save_checkpoint
+from helpers.model.metrics import relatedness_metrics, similar_accuracy
 from helpers.model.networks import num_trainable_parameters
-from helpers.model.relatedness import relatedness_metrics, similar_accuracy
 from helpers.tasks import sick
-from helpers.tasks.sick_config import CONFIGS, DISTRIBUTION, LOSSES, NAMES, RANKING, Config
-from helpers.tasks.sick_data import EVALUATIONS, covered, sides, sts_pairs, unseen, words_of
-from helpers.tasks.sick_model import SimilarityModel
+from helpers.tasks.sick import (
+    CONFIGS,
+    DISTRIBUTION,
+    EVALUATIONS,
+    LOSSES,
+    NAMES,
+    RANKING,
+    SickConfig,
+    SimilarityModel,
+    covered,
+    sides,
+    sts_pairs,
+    unseen,
+    words_of,
+)
 
 QUICK = {"rows": 40, "epochs": 2}
 SMALL = {"hidden_size": 6, "head_size": 4, "batch_size": 8}
@@ -241,10 +253,10 @@ def test_unknown_names_and_contradictions_are_refused():
     with pytest.raises(ValueError, match="evaluate_on='cv9' is not one of"):
         sick.train("malstm", model_seed=0, evaluate_on="cv9")
     with pytest.raises(ValueError, match="loss 'hinge' is not one of"):
-        Config(loss="hinge")
+        SickConfig(loss="hinge")
     with pytest.raises(ValueError, match="train_on_held leaves nothing"):
-        Config(train_on_held=True)
+        SickConfig(train_on_held=True)
     with pytest.raises(ValueError, match="triplets carry no scores"):
         replace(LOSSES["triplet"], select=True)
     with pytest.raises(ValueError, match="word_dropout has no word"):
-        Config(averaged=True, word_dropout=0.1)
+        SickConfig(averaged=True, word_dropout=0.1)

@@ -6,10 +6,9 @@ import pytest
 
 from helpers.data.corpora import load_sick
 from helpers.report import tracking
-from helpers.report.predictions import predictions_path
-from helpers.tasks import STUDIES, sick, sick_config, sick_studies
-from helpers.tasks.sick_config import ATTEMPTS, CONFIGS, FINALISTS, LOSSES, NAMES, RANKING
-from helpers.tasks.sick_data import EVALUATIONS, sides
+from helpers.report.results import predictions_path
+from helpers.tasks import STUDIES, sick, sick_studies
+from helpers.tasks.sick import ATTEMPTS, CONFIGS, EVALUATIONS, FINALISTS, LOSSES, NAMES, RANKING, sides
 from helpers.tasks.studies import row_key
 
 SICK = ("sick-cv", "sick-models", "sick-augment")
@@ -103,7 +102,7 @@ def test_augmented_rows_have_the_seeds_of_the_row_without(full):
 
 def test_attempts_are_one_step_away_from_the_best():
     for name, config in ATTEMPTS.items():
-        changed = [key for key, value in vars(config).items() if value != getattr(sick_config.BEST, key)]
+        changed = [key for key, value in vars(config).items() if value != getattr(sick.BEST, key)]
         assert len(changed) == 1, name
 
 
@@ -139,7 +138,7 @@ def test_an_augmented_row_names_its_technique_and_leaves_the_predictions_alone(c
     path.unlink(missing_ok=True)
     sick_studies.run(spec, tracked)
     ((config, options),) = calls
-    assert config == replace(sick_config.BEST, augment=spec["technique"])
+    assert config == replace(sick.BEST, augment=spec["technique"])
     assert options["augment"] is sick_studies.augment
     assert STUDIES["sick-augment"].describe(spec)["augment"] == spec["technique"]
     assert not path.exists()
@@ -181,7 +180,7 @@ def test_what_the_teachers_rated_can_be_read_again(tracked, monkeypatch):
     made, train = [], sick.train
     monkeypatch.setattr(sick, "train", lambda *args, **options: made.append(train(*args, **options)) or made[-1])
     (spec,) = specs("sick-augment", technique=sick_studies.RATED)
-    assert sick_studies.configuration(spec) == sick_config.TAUGHT
+    assert sick_studies.configuration(spec) == sick.TAUGHT
     predictions_path("sick-augment", sick_studies.RATED).unlink(missing_ok=True)
     with pytest.raises(FileNotFoundError, match="make study NAME=sick-augment"):
         sick_studies.rated_pairs()

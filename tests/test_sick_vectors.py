@@ -3,11 +3,11 @@ import gzip
 import numpy as np
 import pytest
 
-from helpers.data import sick_vectors
+from helpers.data import vectors
 from helpers.data.corpora import load_sick
-from helpers.data.sick_vectors import coverage, vector_table
 from helpers.data.sources import SourceError
 from helpers.data.text import PADDING, UNKNOWN
+from helpers.data.vectors import coverage, vector_table
 
 SENTENCES = ["The dog barks", "A xylograph", "Paris"]
 GLOVE = {"the": [1, 2], "dog": [3, 4], "A": [5, 6], "a": [7, 8]}
@@ -27,7 +27,7 @@ def files(tmp_path, monkeypatch):
         "glove-840b-sick": write(tmp_path / "glove.txt.gz", GLOVE),
         "googlenews-8k": write(tmp_path / "news.txt.gz", NEWS),
     }
-    monkeypatch.setattr(sick_vectors, "obtain_first", lambda whole, excerpt: (paths[excerpt], excerpt))
+    monkeypatch.setattr(vectors, "obtain_first", lambda whole, excerpt: (paths[excerpt], excerpt))
 
 
 def vector(table, word):
@@ -83,8 +83,8 @@ def test_of_a_whole_file_the_frequent_words_and_those_of_the_sentences_are_read(
     path = write(
         tmp_path / "whole.txt.gz", {"of": [1, 1], "dog": [2, 2], "Barks": [3, 3], "zebra": [4, 4], "rare": [5, 5]}
     )
-    monkeypatch.setattr(sick_vectors, "obtain_first", lambda whole, excerpt: (path, whole))
-    monkeypatch.setattr(sick_vectors, "MOST_FREQUENT", 1)
+    monkeypatch.setattr(vectors, "obtain_first", lambda whole, excerpt: (path, whole))
+    monkeypatch.setattr(vectors, "MOST_FREQUENT", 1)
     table = vector_table("glove-840b", ["a dog barks"], lookup=["zebra"])
     assert set(table.reader.vocabulary.tokens[2:]) == {"of", "dog", "Barks", "zebra"}
     assert vector(table, "barks") == [3, 3]

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from sklearn.metrics import accuracy_score, balanced_accuracy_score
 
-from helpers.model.significance import bootstrap_interval, mcnemar, paired_bootstrap
+from helpers.model.metrics import bootstrap_interval, mcnemar, paired_bootstrap
 
 
 def noisy(n, classes, right, seed):

@@ -11,7 +11,7 @@ from nbformat import v4
 
 from helpers import settings
 from helpers.report import readme, site
-from helpers.report.readme_rows import ROWS
+from helpers.report.readme import ROWS
 
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 

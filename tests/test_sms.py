@@ -9,7 +9,7 @@ from helpers.data.vectors import read_vectors
 from helpers.model.checkpoints import CheckpointError, save_checkpoint
 from helpers.model.networks import num_trainable_parameters
 from helpers.tasks import sms
-from helpers.tasks.sms_config import BEST, CELLS, LITERAL, VARIANTS, Config, replace
+from helpers.tasks.sms import BEST, CELLS, LITERAL, VARIANTS, SmsConfig, replace
 
 QUICK = {"rows": 300, "epochs": 3}
 TEXTS = [
@@ -133,5 +133,5 @@ def test_splits_share_no_text_and_grouped_ones_no_near_duplicate():
 
 
 def test_the_given_model_is_the_assignments():
-    network = sms.build_network(Config(), num_tokens=1000)
+    network = sms.build_network(SmsConfig(), num_tokens=1000)
     assert num_trainable_parameters(network) == 1000 * 50 + (50 * 80 + 80 * 80 + 160) + (80 * 60 + 60) + (60 * 2 + 2)

@@ -17,9 +17,8 @@ from pathlib import Path
 import pytest
 
 from helpers import settings
-from helpers.data import archives, catalogue, downloads, sources, verification
-from helpers.data.catalogue import Source
-from helpers.data.sources import SourceError, obtain
+from helpers.data import sources
+from helpers.data.sources import Source, SourceError, obtain
 
 CONTENT = b"ham\thello\nspam\twin\n" * 50
 
@@ -76,15 +75,15 @@ def cache(tmp_path, monkeypatch):
     for name in ("DATA_MIRROR", "DATA_OFFLINE", "PROFILE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setattr(downloads, "PAUSE", 0)
-    monkeypatch.setattr(catalogue, "SOURCES", {})
-    downloads.forget_unreachable()
+    monkeypatch.setattr(sources, "PAUSE", 0)
+    monkeypatch.setattr(sources, "SOURCES", {})
+    sources.forget_unreachable()
     return tmp_path / "cache"
 
 
 def add(*urls: str, name="toy", path="toy/file.txt", **fields) -> Source:
     source = Source(name, path, len(CONTENT), "none", tuple(urls), **{"sha256": sha256(CONTENT), **fields})
-    catalogue.SOURCES[name] = source
+    sources.SOURCES[name] = source
     return source
 
 
@@ -143,7 +142,7 @@ def test_truncated_body_is_refused_though_no_hash_is_known(server, cache):
     add(server.serve("/file", give(CONTENT, declared=len(CONTENT) + 10)), sha256=None)
     with pytest.raises(SourceError, match="broke off"):
         obtain("toy")
-    assert len(server.asked) == downloads.ATTEMPTS
+    assert len(server.asked) == sources.ATTEMPTS
     assert files(cache) == []
 
 
@@ -167,7 +166,7 @@ def test_server_error_is_tried_again(server, cache):
 
 
 def test_time_out(server, cache, monkeypatch):
-    monkeypatch.setattr(downloads, "TIMEOUT", (0.2, 0.2))
+    monkeypatch.setattr(sources, "TIMEOUT", (0.2, 0.2))
     release = threading.Event()
     add(server.serve("/file", lambda handler: release.wait(5)))
     try:
@@ -250,7 +249,7 @@ def test_two_processes_at_once(server, cache):
     address = server.serve("/file", together)
     code = (
         "import sys; from helpers.data import catalogue, sources; "
-        f"catalogue.SOURCES['toy'] = catalogue.Source('toy', 'toy/file.txt', 1, 'none', ('{address}',)); "
+        f"sources.SOURCES['toy'] = sources.Source('toy', 'toy/file.txt', 1, 'none', ('{address}',)); "
         "sys.stdout.write(str(sources.obtain('toy').stat().st_size))"
     )
     runs = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) for _ in range(2)]
@@ -352,14 +351,14 @@ def test_file_put_into_the_cache_by_hand_is_held_too(cache):
 
 
 def test_big_file_is_hashed_once(cache, monkeypatch):
-    monkeypatch.setattr(verification, "BIG", 10)
+    monkeypatch.setattr(sources, "BIG", 10)
     add()
     (cache / "toy").mkdir(parents=True)
     (cache / "toy/file.txt").write_bytes(CONTENT)
     obtain("toy")
     hashed = []
-    monkeypatch.setattr(verification.pooch, "file_hash", lambda *args, **kwargs: hashed.append(args) or "other")
-    monkeypatch.setattr(verification, "_digests", {})
+    monkeypatch.setattr(sources.pooch, "file_hash", lambda *args, **kwargs: hashed.append(args) or "other")
+    monkeypatch.setattr(sources, "_digests", {})
     obtain("toy")
     assert hashed == []
     (cache / "toy/file.txt").write_bytes(CONTENT + b"more")
@@ -388,7 +387,7 @@ def test_excerpt_cut_here_is_accepted_though_its_bytes_differ(cache):
     (cache / "toy/file.txt").write_bytes(b"cut by another version of gzip")
     with pytest.raises(SourceError):
         obtain("toy")
-    verification.write_note(cache / "toy/file.txt")
+    sources.write_note(cache / "toy/file.txt")
     assert obtain("toy").read_bytes() == b"cut by another version of gzip"
 
 
@@ -473,16 +472,16 @@ def test_unknown_name_lists_the_catalogue():
 
 
 def test_catalogue_is_sound():
-    every = catalogue.SOURCES.values()
-    assert len({source.path for source in every}) == len(catalogue.SOURCES)
+    every = sources.SOURCES.values()
+    assert len({source.path for source in every}) == len(sources.SOURCES)
     for source in every:
         assert not Path(source.path).is_absolute()
         assert ".." not in Path(source.path).parts
         assert bool(source.urls) != bool(source.excerpt_of)
         assert all(address.startswith(("https://", "http://")) for address in source.urls)
-        assert all(whole in catalogue.SOURCES for whole in source.excerpt_of)
+        assert all(whole in sources.SOURCES for whole in source.excerpt_of)
         assert source.sha256 is None or re.fullmatch("[0-9a-f]{64}", source.sha256)
-        assert source.big or source.size <= verification.BIG
+        assert source.big or source.size <= sources.BIG
     assert {source.name for source in every if source.required} == {
         "meli-test", "sms", "sick-train", "sick-trial", "sick-test",
     }  # fmt: skip
@@ -490,9 +489,9 @@ def test_catalogue_is_sound():
 
 def test_open_stream_names_the_member_that_a_zip_lacks(tmp_path):
     (tmp_path / "two.zip").write_bytes(zipped({"a.txt": b"a", "b.txt": b"b"}))
-    assert archives.open_stream(tmp_path / "two.zip", "b.txt").read() == b"b"
-    with pytest.raises(archives.ArchiveError, match="a single file wanted"):
-        archives.open_stream(tmp_path / "two.zip")
+    assert sources.open_stream(tmp_path / "two.zip", "b.txt").read() == b"b"
+    with pytest.raises(sources.ArchiveError, match="a single file wanted"):
+        sources.open_stream(tmp_path / "two.zip")
     (tmp_path / "bad.zip").write_bytes(b"PK not really")
-    with pytest.raises(archives.ArchiveError, match="damaged"):
-        archives.open_stream(tmp_path / "bad.zip")
+    with pytest.raises(sources.ArchiveError, match="damaged"):
+        sources.open_stream(tmp_path / "bad.zip")

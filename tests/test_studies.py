@@ -143,7 +143,7 @@ def test_a_run_keeps_parameters_metrics_figures_and_model(store):
     import numpy as np
 
     from helpers.tasks import sms
-    from helpers.tasks.sms_config import CELLS, replace
+    from helpers.tasks.sms import CELLS, replace
 
     model, _ = sms.fit_texts(replace(CELLS["rnn"], epochs=1), ["a b", "c d"] * 10, np.arange(20) % 2, seed=0)
     with tracking.run("e", "r", params={"lr": 0.1}, tags={"study": "s"}) as tracked:

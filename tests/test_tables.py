@@ -1,7 +1,7 @@
 import pandas as pd
 import pytest
 
-from helpers.report.tables import mean_and_std
+from helpers.report.results import mean_and_std
 
 RUNS = pd.DataFrame(
     {

@@ -7,12 +7,10 @@ import pandas as pd
 import pytest
 import torch
 
-from helpers.data.new_pairs import candidate_pairs
-from helpers.data.pairs import normalize_sentence, pair_keys, repeats
-from helpers.tasks import sick, sick_fit
-from helpers.tasks.sick_config import DISTRIBUTION, LOSSES
-from helpers.tasks.sick_data import sides, unseen
-from helpers.tasks.sick_model import CLASSES
+from helpers.augment.new_pairs import candidate_pairs
+from helpers.data.splits import normalize_sentence, pair_keys, repeats
+from helpers.tasks import sick
+from helpers.tasks.sick import CLASSES, DISTRIBUTION, LOSSES, sides, unseen
 
 SMALL = {"hidden_size": 6, "head_size": 4, "batch_size": 8, "lr": 0.02}
 TAUGHT = replace(DISTRIBUTION, **SMALL, teachers=2, entailment_weight=0.5)
@@ -68,14 +66,14 @@ def test_teachers_rate_the_candidates_and_the_student_learns_from_them(taught):
 
 def test_the_ratings_are_the_mean_of_the_teachers(monkeypatch):
     said = []
-    raw = sick_fit.SimilarityModel.raw_similarity
+    raw = sick.SimilarityModel.raw_similarity
 
     def listen(self, first, second):
         found = raw(self, first, second)
         said.append((len(first), found))
         return found
 
-    monkeypatch.setattr(sick_fit.SimilarityModel, "raw_similarity", listen)
+    monkeypatch.setattr(sick.SimilarityModel, "raw_similarity", listen)
     rated = sick.train(TAUGHT, **QUICK).rated
     teachers = [found for size, found in said if size == len(rated)]
     assert len(teachers) == 2
@@ -101,17 +99,17 @@ def test_the_second_head_tells_entailment_whichever_comes_first(taught):
 
 def test_a_remembered_pretraining_changes_nothing(monkeypatch):
     config = replace(TAUGHT, pretrain=True)
-    monkeypatch.setattr(sick_fit, "_pretrainings", {})
+    monkeypatch.setattr(sick, "_pretrainings", {})
     made = sick.train(config, **QUICK)
-    assert len(sick_fit._pretrainings) == 1
+    assert len(sick._pretrainings) == 1
     remembered = sick.train(config, **QUICK)
     shared = sick.train(replace(config, teachers=0), **QUICK)
-    assert len(sick_fit._pretrainings) == 1
+    assert len(sick._pretrainings) == 1
     for name, tensor in made.model.network.state_dict().items():
         assert torch.equal(tensor, remembered.model.network.state_dict()[name])
     assert made.pretraining.rows == remembered.pretraining.rows == shared.pretraining.rows
     sick.train(config, **QUICK | {"model_seed": 2})
-    assert len(sick_fit._pretrainings) == 2
+    assert len(sick._pretrainings) == 2
 
 
 def test_triplets_have_no_teachers():

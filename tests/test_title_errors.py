@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from helpers.report.title_errors import accuracy_by, by_category, confused_pairs, unknown_share, word_effects
+from helpers.lessons.meli import accuracy_by, by_category, confused_pairs, unknown_share, word_effects
 
 FRAME = pd.DataFrame({"category": list("AAAABBBCC"), "foretold": list("AABBBBACC")})
 

@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from helpers.data.trained_vectors import SETTINGS, train_vectors
-from helpers.data.vectors import embedding_matrix
+from helpers.data.vectors import SETTINGS, embedding_matrix, train_vectors
 
 SHELVES = [["silla", "gamer", "reclinable"], ["silla", "oficina", "reclinable"], ["silla", "gamer", "ergonomica"]]
 FRIDGES = [["heladera", "freezer", "frost"], ["heladera", "exhibidora", "frost"], ["heladera", "freezer", "blanca"]]

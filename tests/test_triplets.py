@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from helpers.data.pairs import normalize_sentence
-from helpers.data.triplets import make_triplets
+from helpers.data.batching import make_triplets
+from helpers.data.splits import normalize_sentence
 
 PAIRS = [
     ("A dog runs", "The dog is running", 4.8, "ENTAILMENT"),

@@ -1,7 +1,7 @@
 import pytest
 
-from helpers.apps.unknown import unknown_words
-from helpers.data.sentence_batches import SentenceReader
+from helpers.apps.serving import unknown_words
+from helpers.data.batching import SentenceReader
 from helpers.data.text import Vocabulary
 
 READER = SentenceReader(Vocabulary(["a", "Dog", "puppy", "pyramid", "shaped", "n't", "is"]), "fallback")

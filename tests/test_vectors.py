@@ -13,9 +13,7 @@ from hypothesis import strategies as st
 
 from helpers import settings
 from helpers.data import corpora, excerpts
-from helpers.data.archives import ArchiveError
-from helpers.data.catalogue import SOURCES
-from helpers.data.sources import SourceError, obtain
+from helpers.data.sources import SOURCES, ArchiveError, SourceError, obtain
 from helpers.data.vectors import VectorFileError, embedding_matrix, read_vectors
 
 WORDS = ["de", "casa", "Madrid", "NASA", "ñandú", "sol"]

@@ -18,14 +18,25 @@ from hypothesis import strategies as st
 
 from helpers import settings, tasks
 from helpers.__main__ import main
-from helpers.report import verify as report
-from helpers.report import verify_origin
-from helpers.report.verify import Check, compare, notebook_deviations, numbers, row_deviations
-from helpers.report.verify_origin import MACHINE, repeats_exactly, study_threads
-from helpers.tasks import verify_units
+from helpers.tasks import verify
 from helpers.tasks.studies import Study, row_key
-from helpers.tasks.verify import duration, verify
-from helpers.tasks.verify_units import NOTEBOOK_SECONDS, Place, environment, notebook_unit, sample
+from helpers.tasks.verify import (
+    MACHINE,
+    NOTEBOOK_SECONDS,
+    Check,
+    Place,
+    compare,
+    duration,
+    environment,
+    notebook_deviations,
+    notebook_unit,
+    numbers,
+    repeats_exactly,
+    row_deviations,
+    sample,
+    study_threads,
+    verify,
+)
 
 LIKE_TABLES = {"digits": 10, "deviations": {"f1": 0.02}}
 
@@ -102,13 +113,13 @@ def test_a_row_is_held_to_the_deviation_over_its_seeds_else_to_that_of_its_table
 
 
 def test_exact_means_machine_threads_and_versions_of_the_committed_numbers(monkeypatch):
-    monkeypatch.setattr(verify_origin, "machine", lambda: MACHINE)
+    monkeypatch.setattr(verify, "machine", lambda: MACHINE)
     now = settings.versions()
     assert repeats_exactly(2, 2, [now])
     assert repeats_exactly(2, 2, [])
     assert not repeats_exactly(1, 2, [now])
     assert not repeats_exactly(2, 2, [now | {"torch": "0.1"}])
-    monkeypatch.setattr(verify_origin, "machine", lambda: "another")
+    monkeypatch.setattr(verify, "machine", lambda: "another")
     assert not repeats_exactly(2, 2, [now])
 
 
@@ -150,8 +161,8 @@ class Toy:
 
 @pytest.fixture
 def place(tmp_path, monkeypatch):
-    monkeypatch.setattr(verify_origin, "machine", lambda: MACHINE)
-    monkeypatch.setattr(verify_units.tracking, "run", lambda *args, **kwargs: nullcontext(SimpleNamespace()))
+    monkeypatch.setattr(verify, "machine", lambda: MACHINE)
+    monkeypatch.setattr(verify.tracking, "run", lambda *args, **kwargs: nullcontext(SimpleNamespace()))
     return Place(tmp_path / "results", tmp_path / "notebooks", tmp_path / "build")
 
 
@@ -190,7 +201,7 @@ def test_another_number_is_found_and_named(place, toy):
     first = content["checks"][0]
     assert set(first) == {"what", "where", "committed", "now", "verdict", "tolerance"}
     assert (first["what"], first["tolerance"]) == ("f1", 0.0)
-    assert first["where"] in report.verdict_table(checks)
+    assert first["where"] in verify.verdict_table(checks)
 
 
 def test_with_other_threads_or_on_another_machine_the_deviation_is_allowed(place, toy, monkeypatch):
@@ -198,7 +209,7 @@ def test_with_other_threads_or_on_another_machine_the_deviation_is_allowed(place
     checks, _ = verify(toy.studies, place, threads=1)
     assert [check.verdict for check in checks] == ["within", "within"]
     assert toy.seen["THREADS"] == "1"
-    monkeypatch.setattr(verify_origin, "machine", lambda: "another")
+    monkeypatch.setattr(verify, "machine", lambda: "another")
     checks, _ = verify(toy.studies, place)
     assert [check.verdict for check in checks] == ["within", "within"]
 
@@ -234,7 +245,7 @@ def test_what_other_code_data_threads_or_machines_gave_is_not_used(place, toy, c
     verify(toy.studies, place)
     options = {"threads": 1} if change == "threads" else {}
     if change == "machine":
-        monkeypatch.setattr(verify_units, "machine", lambda: "another")
+        monkeypatch.setattr(verify, "machine", lambda: "another")
     if change == "data":
         toy.study = replace(toy.study, data_hash=lambda: "d2")
     if change == "code":
@@ -252,7 +263,7 @@ def test_a_row_that_fails_is_a_finding_and_is_tried_again(place, toy):
     toy.study = replace(toy.study, run=boom)
     checks, _ = verify(toy.studies, place)
     assert [(check.verdict, check.now) for check in checks] == [("failed", "RuntimeError: boom")] * 2
-    assert "boom" in report.verdict_table(checks)
+    assert "boom" in verify.verdict_table(checks)
     toy.study = replace(toy.study, run=run)
     assert all(check.passes for check in verify(toy.studies, place)[0])
 
@@ -366,19 +377,19 @@ def test_the_next_estimate_is_the_time_that_the_last_report_gives(place, noteboo
     with counted(monkeypatch, {"toy.model.f1": 0.1 + 0.2}):
         verify({}, place)
     report = place.committed / "verify.json"
-    content = json.loads(report.read_text())
+    content = json.loads(verify.read_text())
     assert content["info"]["notebook_seconds"] == {"08_toy": 0}
     content["info"]["notebook_seconds"]["08_toy"] = 42
-    report.write_text(json.dumps(content))
+    verify.write_text(json.dumps(content))
     assert notebook_unit(notebook, place, None).seconds == 42
-    report.write_text("{")
+    verify.write_text("{")
     assert notebook_unit(notebook, place, None).seconds == NOTEBOOK_SECONDS
 
 
 @contextmanager
 def counted(monkeypatch, gives):
     ran = []
-    monkeypatch.setattr(verify_units, "run_notebook", lambda path, *rest: ran.append(path.stem) or gives)
+    monkeypatch.setattr(verify, "run_notebook", lambda path, *rest: ran.append(path.stem) or gives)
     yield ran
 
 
@@ -400,7 +411,7 @@ def test_a_notebook_runs_again_only_if_its_code_or_what_it_reads_has_changed(pla
 
 def test_a_notebook_that_fails_is_a_finding_with_its_cell_whatever_an_earlier_run_wrote(place, notebook, monkeypatch):
     said = "error: 08_toy.ipynb: cell 1 (1 / 0): ZeroDivisionError"
-    monkeypatch.setattr(verify_units, "EXECUTE", (sys.executable, "-c", f"import sys; sys.exit({said!r})"))
+    monkeypatch.setattr(verify, "EXECUTE", (sys.executable, "-c", f"import sys; sys.exit({said!r})"))
     checks, _ = verify({}, place)
     assert [(check.verdict, check.now) for check in checks] == [("failed", f"RuntimeError: {said}")]
 
@@ -408,7 +419,7 @@ def test_a_notebook_that_fails_is_a_finding_with_its_cell_whatever_an_earlier_ru
 def test_a_notebook_that_writes_no_results_is_a_finding_whatever_an_earlier_run_wrote(place, notebook, monkeypatch):
     (place.build / "results").mkdir(parents=True)
     (place.build / "results" / "08_toy.json").write_text((place.committed / "08_toy.json").read_text())
-    monkeypatch.setattr(verify_units, "EXECUTE", (sys.executable, "-c", "pass"))
+    monkeypatch.setattr(verify, "EXECUTE", (sys.executable, "-c", "pass"))
     checks, _ = verify({}, place)
     assert [check.verdict for check in checks] == ["failed"]
 
@@ -417,7 +428,7 @@ def test_a_notebook_that_writes_no_results_is_a_finding_whatever_an_earlier_run_
 def test_ctrl_c_ends_a_notebook_and_leaves_no_report(place, notebook, tmp_path, monkeypatch, capsys):
     mark = tmp_path / "mark"
     child = f"import os, pathlib, time; pathlib.Path({str(mark)!r}).write_text(str(os.getpid())); time.sleep(99)"
-    monkeypatch.setattr(verify_units, "EXECUTE", (sys.executable, "-c", child))
+    monkeypatch.setattr(verify, "EXECUTE", (sys.executable, "-c", child))
     threading.Thread(target=lambda: (wait_for(mark.exists), os.kill(os.getpid(), signal.SIGINT))).start()
     with pytest.raises(KeyboardInterrupt):
         verify({}, place)

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from helpers import settings
-from helpers.data import sources, wordnet
-from helpers.data.schema import SchemaError
+from helpers.augment import lexicon
+from helpers.augment.lexicon import Inflections, Lexicon, load_lexicon, read_table, read_wordnet, word_set
+from helpers.data import sources
+from helpers.data.corpora import SchemaError
 from helpers.data.sources import SourceError
-from helpers.data.wordnet import Inflections, Lexicon, load_lexicon, read_table, read_wordnet, word_set
 
 FILES = {"n": "noun", "v": "verb", "a": "adj", "r": "adv"}
 FIELDS = {"noun.person": 18, "noun.artifact": 6, "verb.motion": 38, "adj.all": 0, "adv.all": 2}
@@ -184,7 +185,7 @@ def test_the_sample_stands_in_for_wordnet_in_quick_alone(monkeypatch, tmp_path):
 
 def test_wordnet_comes_first(monkeypatch, tmp_path):
     folder = written_wordnet(tmp_path / "wn")
-    monkeypatch.setattr(wordnet, "obtain", lambda name: folder / name.removeprefix("wordnet-"))
+    monkeypatch.setattr(lexicon, "obtain", lambda name: folder / name.removeprefix("wordnet-"))
     found = load_lexicon(["big", "large", "off"])
     assert not found.sample
     assert found.parts("big")["a"].synonyms == ("large",)

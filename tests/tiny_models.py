@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from helpers.apps.serving import SERVICES
-from helpers.apps.unknown import unknown_words
-from helpers.tasks import meli, meli_config, sick, sick_config, sms, sms_config
+from helpers.apps.serving import SERVICES, unknown_words
+from helpers.tasks import meli, sick, sms
 
 
 def saved_models(folder: Path) -> dict[str, Path]:
@@ -20,9 +19,9 @@ def saved_models(folder: Path) -> dict[str, Path]:
         patch.setenv("DATA_CACHE", str(folder / "cache"))
         patch.setenv("ARTIFACTS_DIR", str(folder / "artifacts"))
         small = {"embedding_dim": 8, "hidden_size": 4}
-        titles = meli.train(replace(meli_config.BEST, **small), split_seed=1, rows=1_500, epochs=1)
-        messages = sms.train(replace(sms_config.BEST, **small, dense=4), split_seed=1, rows=300, epochs=2)
-        pair = replace(sick_config.DISTRIBUTION, hidden_size=6, head_size=4, batch_size=8)
+        titles = meli.train(replace(meli.BEST, **small), split_seed=1, rows=1_500, epochs=1)
+        messages = sms.train(replace(sms.BEST, **small, dense=4), split_seed=1, rows=300, epochs=2)
+        pair = replace(sick.DISTRIBUTION, hidden_size=6, head_size=4, batch_size=8)
         pairs = sick.train(pair, model_seed=0, evaluate_on="trial", rows=40, epochs=2)
         results = dict(zip(SERVICES, (titles, messages, pairs), strict=True))
         return {name: result.model.save(folder / name) for name, result in results.items()}

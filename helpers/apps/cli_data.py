@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from helpers.data import catalogue
+from helpers.data import sources
 from helpers.data.sources import Fetched, cached, fetch_all, verify_official
 
 
@@ -53,7 +53,7 @@ def cut_excerpt(options: argparse.Namespace) -> None:
 
 def print_catalogue(options: argparse.Namespace) -> None:
     """Print name, whether it is in the cache, size, kind and licence of every source."""
-    for source in catalogue.SOURCES.values():
+    for source in sources.SOURCES.values():
         kinds = {"required": source.required, "big": source.big, "excerpt": bool(source.excerpt_of), "optional": True}
         kind = next(name for name, applies in kinds.items() if applies)
         here = "cached" if cached(source.name) else "-"

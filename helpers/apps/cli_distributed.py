@@ -31,7 +31,7 @@ def add_commands(commands) -> None:
 
 def train(options: argparse.Namespace) -> None:
     """Train and score in all processes; the first one prints, tracks and saves. A lost process ends in one line."""
-    from helpers.tasks.distributed import LostProcess
+    from helpers.model.distributed import LostProcess
 
     try:
         _train(options)
@@ -40,7 +40,7 @@ def train(options: argparse.Namespace) -> None:
 
 
 def _train(options: argparse.Namespace) -> None:
-    from helpers.tasks import distributed
+    from helpers.model import distributed
 
     model_seed = options.split_seed if options.model_seed is None else options.model_seed
     if min(options.split_seed, model_seed) < 0:
@@ -66,14 +66,14 @@ def _train(options: argparse.Namespace) -> None:
 
 def _prepared(options: argparse.Namespace) -> Callable:
     """train() of the task with its configuration; whatever it reads is there."""
-    from helpers.tasks import meli, meli_data, sms
-    from helpers.tasks.configs import named
+    from helpers.tasks import meli, meli_titles, sms
+    from helpers.tasks.base import named
 
     if options.task == "sms":
         sms.messages()
         return partial(sms.train, named(options.config, sms.CONFIGS))
     config = named(options.config, meli.CONFIGS)
-    meli_data.titles()
+    meli_titles.titles()
     meli.word_reader(config, options.split_seed, None)
     return partial(meli.train, config)
 

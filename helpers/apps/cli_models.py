@@ -127,9 +127,9 @@ def _task(options: argparse.Namespace) -> tuple:
 
         split = "grouped" if options.grouped else "random"
         return sms, sms.messages(), {seed: seeds | {"split": split} for seed, seeds in runs.items()}
-    from helpers.tasks import meli, meli_data
+    from helpers.tasks import meli, meli_titles
 
-    return meli, meli_data.titles(), runs
+    return meli, meli_titles.titles(), runs
 
 
 def _sick(options: argparse.Namespace) -> tuple:
@@ -170,7 +170,7 @@ def _predict_sms(folder: Path, texts: list[str]) -> None:
 
 
 def _predict_meli(folder: Path, texts: list[str]) -> None:
-    from helpers.tasks.meli_model import MeliModel
+    from helpers.tasks.meli import MeliModel
 
     model = MeliModel.load(folder)
     for text, best in zip(texts, model.predict(texts, k=min(SHOWN, len(model.categories))), strict=True):
@@ -180,8 +180,8 @@ def _predict_meli(folder: Path, texts: list[str]) -> None:
 
 
 def _predict_sick(folder: Path, texts: list[str]) -> None:
-    from helpers.apps.unknown import unknown_words
-    from helpers.tasks.sick_model import SimilarityModel
+    from helpers.apps.serving import unknown_words
+    from helpers.tasks.sick import SimilarityModel
 
     if len(texts) % 2:
         raise ValueError(f"sick compares sentences two by two, and {len(texts)} are given: give an even number")

@@ -48,7 +48,7 @@ def render_notebooks(options: argparse.Namespace) -> None:
 
 def make_site(options: argparse.Namespace) -> None:
     """Build the site and print where it begins."""
-    from helpers.report.notebook_rules import committed_notebooks
+    from helpers.report.rules import committed_notebooks
     from helpers.report.site import build_site
 
     print(build_site(committed_notebooks(), options.out)[0])
@@ -56,9 +56,9 @@ def make_site(options: argparse.Namespace) -> None:
 
 def check_notebooks(options: argparse.Namespace) -> int:
     """Print every fault; without paths also those of README's table and of the studies' tables."""
-    from helpers.report.notebook_rules import check
+    from helpers.report.rules import check
 
-    problems = check(_chosen(options)) if options.paths else check(current=_stamps())
+    problems = check(_chosen(options)) if options.paths else check() + _table_problems()
     print("\n".join(problems) or "no fault")
     return int(bool(problems))
 
@@ -71,7 +71,7 @@ def rewrite_readme(options: argparse.Namespace) -> None:
 
 
 def _chosen(options: argparse.Namespace) -> list[Path]:
-    from helpers.report.notebook_rules import committed_notebooks
+    from helpers.report.rules import committed_notebooks
 
     if missing := [str(path) for path in options.paths if not path.is_file()]:
         raise FileNotFoundError(f"no such notebook: {', '.join(missing)}")
@@ -80,15 +80,14 @@ def _chosen(options: argparse.Namespace) -> list[Path]:
     return paths
 
 
-def _stamps() -> dict[str, dict] | None:
-    """Today's hashes and rows of every study; None where the real data that it reads cannot be had."""
+def _table_problems() -> list[str]:
+    """Faults of the studies' tables; none where the real data that they were made on cannot be had."""
     from helpers.tasks import STUDIES
-    from helpers.tasks.studies import row_key
+    from helpers.tasks.studies import table_problems
 
     os.environ["PROFILE"] = "full"  # the hash of a sample would call every committed row stale
     try:
-        keys = {name: [row_key(spec) for spec in study.specs()] for name, study in STUDIES.items()}
-        return {name: study.stamp() | {"keys": keys[name]} for name, study in STUDIES.items()}
+        return table_problems(STUDIES, settings.ROOT / "results" / "studies")
     except SourceError as error:
-        print(f"studies not compared with the code and data of today: {error}", file=sys.stderr)
-        return None
+        print(f"studies not compared with the data of today: {error}", file=sys.stderr)
+        return []

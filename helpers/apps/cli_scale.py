@@ -25,7 +25,7 @@ def add_commands(commands) -> None:
 
 def number_of_rows(text: str) -> int:
     """A number of rows as typed: 600000, 600_000, full."""
-    from helpers.data.scaled_titles import FULL
+    from helpers.tasks.scale import FULL
 
     if text == FULL_SIZE:
         return sum(FULL.values())

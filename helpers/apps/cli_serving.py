@@ -37,15 +37,13 @@ def register(options: argparse.Namespace) -> None:
     names = options.names or NAMES
     if options.model and len(names) != 1:
         raise ValueError("--model is the folder of one model: name which")
-    registry = _registry()
     for name in names:
-        print(f"registered: {registry.register(name, options.model)}", flush=True)
+        print(f"registered: {_registry().register(name, options.model)}", flush=True)
 
 
 def serve(options: argparse.Namespace) -> None:
     """Become MLflow's server of a model; ends with Ctrl-C."""
-    registry = _registry()
-    address = registry.current(options.name) or registry.register(options.name)
+    address = _registry().current(options.name) or _registry().register(options.name)
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -76,6 +74,7 @@ def _registry():
     """The registry, for trainings on real data: the synthetic sample makes no model that is worth calling."""
     os.environ |= {"PROFILE": "full", "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false"}
     torch.set_num_threads(settings.threads())
-    from helpers.apps import registry
 
-    return registry
+    from helpers.apps import serving
+
+    return serving

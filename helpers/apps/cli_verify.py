@@ -28,9 +28,8 @@ def _positive(text: str) -> int:
 
 def verify_all(options: argparse.Namespace) -> int:
     """Print the table and where the report is; 1 where a number does not stand."""
-    from helpers.report.verify import told, verdict_table
     from helpers.tasks import STUDIES
-    from helpers.tasks.verify import verify
+    from helpers.tasks.verify import told, verdict_table, verify
 
     chosen = {"only": options.only, "rows": options.rows, "threads": options.threads, "fresh": options.fresh}
     checks, report = verify(STUDIES, **chosen)

@@ -8,11 +8,11 @@ import gradio as gr
 import numpy as np
 
 from helpers import settings
-from helpers.apps.unknown import unknown_words
+from helpers.apps.serving import unknown_words
 from helpers.model.checkpoints import DESCRIPTION, CheckpointError
-from helpers.tasks.meli_model import MeliModel
-from helpers.tasks.saliency import BETWEEN_SPACES, WORDS, Piece, occlusion, relative, strongest
-from helpers.tasks.sick_model import SimilarityModel
+from helpers.model.explain import BETWEEN_SPACES, WORDS, Piece, occlusion, relative, strongest
+from helpers.tasks.meli import MeliModel
+from helpers.tasks.sick import SimilarityModel
 from helpers.tasks.sms import SpamModel
 
 HOST, PORT = "127.0.0.1", 7860

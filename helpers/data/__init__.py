@@ -1,8 +1,7 @@
 """From a name in the catalogue to batches of tensors."""
 
 from helpers.data.batching import Batch, EncodedTexts, LengthBatches, PadSequences, Ragged, make_loader
-from helpers.data.corpora import load_meli, load_sick, load_sick_release, load_sms, load_sts
-from helpers.data.schema import SchemaError
+from helpers.data.corpora import SchemaError, load_meli, load_sick, load_sick_release, load_sms, load_sts
 from helpers.data.sources import SourceError, obtain, obtain_first, obtain_or_sample
 from helpers.data.splits import Split, deduplicate, fold_text, grouped_split, stratified_split
 from helpers.data.text import FeatureVocabulary, Vocabulary, tokenize

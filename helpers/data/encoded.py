@@ -17,11 +17,9 @@ import numpy as np
 import pooch
 from gensim.utils import prune_vocab
 
-from helpers.data.batching import Ragged, RaggedTexts
-from helpers.data.cleaning import clean_tokens
+from helpers.data.batching import MAX_TOKENS, Ragged, RaggedTexts
 from helpers.data.corpora import meli_chunks
-from helpers.data.text import PADDING, Vocabulary
-from helpers.data.titles import MAX_TOKENS
+from helpers.data.text import PADDING, Vocabulary, clean_tokens
 
 CHUNK = 50_000  # titles at a time
 MAX_DISTINCT = 4_000_000  # words counted at a time: some 0.6 GB

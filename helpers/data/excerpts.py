@@ -16,14 +16,11 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from helpers import settings
-from helpers.data import catalogue
-from helpers.data.archives import ArchiveError, extract, open_stream
-from helpers.data.catalogue import Source
+from helpers.data import sources
 from helpers.data.corpora import load_sick, load_sms
-from helpers.data.sources import SourceError, obtain
+from helpers.data.sources import ArchiveError, Source, SourceError, extract, obtain, open_stream, part_of, write_note
 from helpers.data.text import tokenize
 from helpers.data.vectors import read_vectors
-from helpers.data.verification import part_of, write_note
 
 GOOGLENEWS_WORDS = 8_000
 SBW_LINES = 1 + 446  # header and vectors
@@ -37,7 +34,7 @@ def cut(name: str) -> list[Path]:
         SourceError: the whole archive, or the corpus whose words are wanted, cannot be had.
         ValueError: no excerpt has such a name; or the archive is not what it should be.
     """
-    excerpts = [source for source in catalogue.SOURCES.values() if source.excerpt_of]
+    excerpts = [source for source in sources.SOURCES.values() if source.excerpt_of]
     chosen = [s for s in excerpts if s.name == name] or [s for s in excerpts if s.name.startswith(f"{name}-")]
     if not chosen:
         raise ValueError(f"{name!r} is no excerpt; there are: {', '.join(source.name for source in excerpts)}")

@@ -1,19 +1,25 @@
-"""Pretrained word vectors: word2vec text and binary, GloVe text; read as a stream, keeping only the wanted words."""
+"""Pretrained word vectors: word2vec text and binary, GloVe text; read as a stream, keeping only the wanted words. Word vectors trained on the corpus itself, where no pretrained ones are at hand: word2vec and fastText (gensim). Pretrained vectors for the words of SICK and STS: which files, which case, what a word without a vector gets."""
 
 import lzma
 import re
 import struct
 import zipfile
 import zlib
-from collections.abc import Callable, Collection, Iterator, Sequence
-from functools import partial
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache, partial
 from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
+from gensim.models import FastText, Word2Vec
+from gensim.models.keyedvectors import KeyedVectors
 
-from helpers.data.archives import ArchiveError, open_stream
+from helpers.data.batching import SentenceReader, spellings
+from helpers.data.sources import ArchiveError, SourceError, obtain_first, obtain_or_sample, open_stream
+from helpers.data.splits import tokenize_sentence
+from helpers.data.text import PADDING, UNKNOWN, Vocabulary
 
 CUT_STREAM = (EOFError, zlib.error, lzma.LZMAError, struct.error, RuntimeError, zipfile.BadZipFile, OSError)
 HEADER = re.compile(rb"(\d{1,15}) (\d{1,9})\s*")
@@ -181,3 +187,212 @@ def _finite(path: Path, number: int, vector: np.ndarray) -> np.ndarray:
     if not np.isfinite(vector).all():
         raise VectorFileError(f"{path.name}: vector {number + 1} holds values that are not finite")
     return vector.astype(np.float32, copy=False)
+
+
+# Titles are short and few: with gensim's defaults (alpha 0.025, 5 epochs) the vectors hardly leave their random start.
+COMMON = {"sg": 1, "negative": 5, "sample": 1e-3, "min_alpha": 1e-4, "workers": 1}
+SETTINGS = {
+    "word2vec": {"alpha": 0.1, "window": 10},
+    # 2,000,000 buckets, gensim's default, would take 2.4 GB at 300 dimensions
+    "fasttext": {"alpha": 0.2, "window": 5, "min_n": 4, "max_n": 5, "bucket": 100_000},
+}
+EPOCHS = {"word2vec": 15, "fasttext": 10}
+
+
+@dataclass(frozen=True)
+class TrainedVectors:
+    """Vectors of one training: `word in vectors` says whether it was seen there, has() whether it gets a vector."""
+
+    kind: str
+    keyed: KeyedVectors
+
+    def __contains__(self, word: str) -> bool:
+        return word in self.keyed.key_to_index
+
+    def has(self, word: str) -> bool:
+        """Has it a vector? word2vec knows the words it saw; fastText composes others from their n-grams."""
+        return word in self or (self.kind == "fasttext" and len(word) + 2 >= SETTINGS["fasttext"]["min_n"])
+
+    def lookup(self, words: Iterable[str]) -> tuple[list[str], np.ndarray]:
+        """Those of the words that have a vector, and their (n, dim) float32 matrix: as read_vectors() returns them."""
+        known = [word for word in dict.fromkeys(words) if self.has(word)]
+        rows = [self.keyed.get_vector(word) for word in known]
+        return known, np.stack(rows) if rows else np.empty((0, self.keyed.vector_size), np.float32)
+
+    def neighbours(self, word: str, count: int = 5, *, among: int | None = None) -> list[tuple[str, float]]:
+        """The nearest words seen in training, with their cosine.
+
+        Args:
+            among: look among the so many most frequent words only.
+
+        Raises:
+            KeyError: the word has no vector.
+        """
+        if not self.has(word):
+            raise KeyError(f"{word!r} was not seen in training, and {self.kind} cannot compose it")
+        return self.keyed.most_similar(word, topn=count, restrict_vocab=among)
+
+
+def train_vectors(
+    texts: Sequence[Sequence[str]], kind: str, *, dim: int = 300, seed: int, epochs: int | None = None
+) -> TrainedVectors:
+    """Train skip-gram vectors with negative sampling; the same texts and seed give the same vectors (one thread).
+
+    Args:
+        texts: token lists of the training side; every word in them is trained.
+        kind: "word2vec" (Mikolov et al. 2013, arXiv:1301.3781, 1310.4546): one vector per word seen; or "fasttext"
+            (Bojanowski et al. 2017, arXiv:1607.04606): a word is the mean of itself and its n-grams of 4 and 5 letters.
+        epochs: None takes EPOCHS[kind].
+
+    Raises:
+        ValueError: unknown kind, or no word to train on.
+    """
+    if kind not in SETTINGS:
+        raise ValueError(f"kind {kind!r} is not one of {', '.join(SETTINGS)}")
+    if not any(texts):
+        raise ValueError(f"{len(texts)} texts hold no word: nothing to train {kind} on")
+    make = FastText if kind == "fasttext" else Word2Vec
+    epochs = EPOCHS[kind] if epochs is None else epochs
+    model = make(texts, vector_size=dim, min_count=1, seed=seed, epochs=epochs, **COMMON, **SETTINGS[kind])
+    return TrainedVectors(kind, model.wv)
+
+
+KINDS = {  # name -> sources in the catalogue: the whole file, its excerpt
+    "glove-840b": ("glove-840b", "glove-840b-sick"),
+    "googlenews": ("googlenews", "googlenews-8k"),
+}
+UNKNOWN_WORDS = ("zero", "random", "mean")
+MOST_FREQUENT = 20_000  # words taken from the top of a whole file, which is sorted by frequency
+
+
+@dataclass(frozen=True)
+class VectorTable:
+    """Word vectors and the reader that finds their rows.
+
+    matrix (len(vocabulary), dim), row 0 zero (padding); known (len(vocabulary),) rows with a pretrained vector;
+    sources: catalogue names of the files read; sample: they are the synthetic ones.
+    """
+
+    reader: SentenceReader
+    matrix: np.ndarray
+    known: np.ndarray
+    sources: tuple[str, ...]
+    sample: bool
+
+    def known_words(self, sentence: str) -> list[bool]:
+        """Of every word of a sentence, whether it has a vector (a hyphenated one: whether all its parts have)."""
+        return [bool(self.known[self.reader.word_ids(word)].all()) for word in tokenize_sentence(sentence)]
+
+    def mean_vectors(self, sentences: Iterable[str]) -> np.ndarray:
+        """(n, dim) mean of the vectors of each sentence's words: the assignment's encoding of a sentence."""
+        return np.stack([self.matrix[self.reader.ids(sentence)].mean(0) for sentence in sentences])
+
+
+def vector_table(
+    vectors: str, sentences: Iterable[str], *, case: str = "fallback", unknown: str = "zero", seed: int = 0,
+    lookup: Iterable[str] = (),
+) -> VectorTable:  # fmt: skip
+    """The embedding matrix of a siamese network.
+
+    Its vocabulary holds the words of the vector files: of an excerpt all, of a whole file the most frequent ones and
+    those of the sentences, so that a trained model reads other sentences too. In profile quick the synthetic sample
+    stands in for a file that cannot be had.
+
+    Args:
+        vectors: a name of KINDS, or several joined by "+" (a word then has their vectors one after another, zeros for
+            the one it lacks).
+        sentences: training sentences; with unknown="random" those of their words that no file knows get own rows.
+        case: as in spellings().
+        unknown: what a word without a vector gets: "zero", "random" (own normal draws with the standard deviation of
+            the known ones; all words outside the vocabulary share one) or "mean" (the mean vector).
+        seed: of the draws.
+        lookup: further sentences whose words are to be looked for in a whole file.
+
+    Raises:
+        ValueError: unknown name of vectors, case or treatment.
+        SourceError: a file cannot be had.
+    """
+    kinds = vectors.split("+")
+    for name, value, allowed in (("vectors", set(kinds), KINDS), ("unknown", {unknown}, UNKNOWN_WORDS)):
+        if not value <= set(allowed):
+            raise ValueError(f"{name} {(value - set(allowed)).pop()!r} is not one of {', '.join(allowed)}")
+    words = _words(sentences)
+    wanted = frozenset([*words, *_words(lookup)])
+    files = [_find(kind) for kind in kinds]
+    read = [_read(path, wanted if name in KINDS else None) for path, name, _ in files]  # an excerpt is read whole
+    vocabulary = _vocabulary([known for known, _ in read], words if unknown == "random" else (), case)
+    matrix, known = _matrix(vocabulary, read, case, unknown, seed)
+    names, samples = tuple(name for _, name, _ in files), [sample for _, _, sample in files]
+    return VectorTable(SentenceReader(vocabulary, case), matrix, known, names, any(samples))
+
+
+def coverage(table: VectorTable, sentences: Iterable[str]) -> dict[str, float]:
+    """How many words have a vector.
+
+    Returns:
+        "types" and "tokens", how many there are (types as spelled in the sentences); "types_known" and "tokens_known",
+        the share of them with a vector.
+    """
+    pairs = [pair for s in sentences for pair in zip(tokenize_sentence(s), table.known_words(s), strict=True)]
+    types = dict(pairs)
+    known = sum(is_known for _, is_known in pairs)
+    return {
+        "types": len(types),
+        "tokens": len(pairs),
+        "types_known": sum(types.values()) / max(1, len(types)),
+        "tokens_known": known / max(1, len(pairs)),
+    }
+
+
+def _words(sentences: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(word for sentence in sentences for word in tokenize_sentence(sentence)))
+
+
+def _find(kind: str) -> tuple[Path, str, bool]:
+    """Path and catalogue name of the file, and whether it is the synthetic one."""
+    try:
+        return *obtain_first(*KINDS[kind]), False
+    except SourceError:
+        excerpt = KINDS[kind][-1]
+        path, sample = obtain_or_sample(excerpt)
+        return path, excerpt, sample
+
+
+@lru_cache(maxsize=4)
+def _read(path: Path, wanted: frozenset[str] | None) -> tuple[list[str], np.ndarray]:
+    if wanted is None:
+        return read_vectors(path)
+    forms = {form for word in wanted for form in spellings(word, "fallback")}
+    top, top_vectors = read_vectors(path, limit=MOST_FREQUENT)
+    words, vectors = read_vectors(path, forms - set(top))
+    return [*top, *words], np.concatenate([top_vectors, vectors])
+
+
+def _vocabulary(known: list[list[str]], own: Sequence[str], case: str) -> Vocabulary:
+    """The words of the files, then those of `own` that no spelling and no hyphen leads to."""
+    tokens = dict.fromkeys(word for words in known for word in words if word not in ("<pad>", "<unk>"))
+    reader = SentenceReader(Vocabulary(list(tokens)), case)
+    lacking = [word for word in own if UNKNOWN in reader.word_ids(word)]
+    return Vocabulary(list(dict.fromkeys([*tokens, *(w if case == "exact" else w.lower() for w in lacking)])))
+
+
+def _matrix(
+    vocabulary: Vocabulary, files: list[tuple[list[str], np.ndarray]], case: str, unknown: str, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    parts, masks = [], []
+    for number, (words, vectors) in enumerate(files):
+        at_hand = set(words)
+        forms = [(token, *spellings(token, case)) for token in vocabulary.tokens]
+        names = [next((form for form in spelled if form in at_hand), spelled[0]) for spelled in forms]
+        part, mask = embedding_matrix(names, words, vectors, seed=seed + number, zero_rows=(PADDING,))
+        parts.append(part)
+        masks.append(mask)
+    known = np.any(masks, axis=0)
+    for part, mask in zip(parts, masks, strict=True):
+        part[known & ~mask] = 0  # another file knows the word
+    matrix = np.concatenate(parts, axis=1)
+    lacking = ~known
+    lacking[PADDING] = False
+    if unknown != "random":
+        matrix[lacking] = matrix[known].mean(0) if unknown == "mean" else 0
+    return matrix, known

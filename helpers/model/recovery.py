@@ -1,21 +1,62 @@
-"""Training that survives interruption: everything it stands on, as tensors and JSON, written every so many seconds."""
+"""What the batches of a pass gave, put together as they come. Training that survives interruption: everything it stands on, as tensors and JSON, written every so many seconds. Where the trainings of all tasks keep their checkpoints, and under which name."""
 
 import copy
 import fcntl
 import json
+import os
 import shutil
 import time
-from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
+from helpers import settings
+from helpers.files import hash_of, sha256_of
 from helpers.model.checkpoints import CheckpointError, load_checkpoint, save_checkpoint
-from helpers.model.seen import Seen
+
+
+class Seen:
+    """Rows, outputs and targets of all batches so far, each in one array that doubles when it is full.
+
+    A tensor kept for each batch would be cheaper to write, but thousands of small ones, laid between the large ones
+    that every step takes and frees, scatter the heap: 4.9 million titles took 7 GB that way.
+    """
+
+    def __init__(self):
+        self._arrays: dict[str, Tensor] = {}
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def add(self, *, rows: Tensor, outputs: Tensor, targets: Tensor) -> None:
+        """Those of a batch: rows (n,), outputs (n, ...), targets (n,)."""
+        end = self._count + len(rows)
+        for name, part in {"rows": rows, "outputs": outputs, "targets": targets}.items():
+            array = self._arrays.get(name)
+            if array is None or len(array) < end:
+                self._arrays[name] = part.new_empty(max(end, 2 * self._count), *part.shape[1:])
+                if array is not None:
+                    self._arrays[name][: self._count] = array[: self._count]
+            self._arrays[name][self._count : end] = part
+        self._count = end
+
+    def parts(self) -> dict[str, Tensor]:
+        """name -> (len(self), ...), in the order they came in.
+
+        Raises:
+            ValueError: nothing has come in.
+        """
+        if not self._count:
+            raise ValueError("no batch: the data set is empty")
+        return {name: array[: self._count] for name, array in self._arrays.items()}
+
 
 SLOTS = ("a", "b")
 
@@ -139,8 +180,18 @@ class Recovery(AbstractContextManager):
 
     def _differs(self, description: dict) -> str:
         theirs = description.get("identity") or {}
-        names = sorted(n for n in {*theirs, *self.identity} if theirs.get(n) != self.identity.get(n))
-        return ", ".join(f"{n} was {theirs.get(n)!r}, is {self.identity.get(n)!r}" for n in names)
+        if not isinstance(theirs, dict):
+            return "it has no identity"
+        return ", ".join(_changes("", theirs, self.identity))
+
+
+def _changes(name: str, theirs, ours) -> Iterator[str]:
+    """What differs between two identities, down to the single file of code."""
+    if isinstance(theirs, dict) and isinstance(ours, dict):
+        for key in sorted({*theirs, *ours}):
+            yield from _changes(f"{name} {key}".strip(), theirs.get(key), ours.get(key))
+    elif theirs != ours:
+        yield f"{name} changed" if name.startswith("code ") else f"{name} was {theirs!r}, is {ours!r}"
 
 
 def batches_left(loader: Iterable, done: Pass) -> Iterable:
@@ -233,3 +284,44 @@ def _is_plain(value) -> bool:
 def _tuples(groups: list[dict]) -> list[dict]:
     """Parameter groups as the optimizer wrote them: JSON made lists of the tuples (betas)."""
     return [{k: tuple(v) if isinstance(v, list) and k != "params" else v for k, v in group.items()} for group in groups]
+
+
+def recovery(task: str, **identity) -> AbstractContextManager[Recovery | None]:
+    """Checkpoints of one training in artifacts/recovery, in a folder named after what decides its numbers.
+
+    Versions, threads and the code of models and data are part of the identity: a training that was interrupted is
+    taken up by the code that began it, or begun again. Of the processes of one training the first alone keeps
+    checkpoints; the others get None.
+
+    Args:
+        identity: configuration, seeds, data (see digest), as JSON holds it.
+    """
+    if int(os.environ.get("RANK") or 0) > 0:  # as torchrun numbers the processes
+        return nullcontext()
+    folder = settings.artifacts_dir() / "recovery" / f"{task}-{hash_of(identity)[:16]}"
+    identity |= {"versions": settings.versions(), "threads": settings.threads(), "device": str(settings.device())}
+    identity |= {"code": _code()}
+    return Recovery(folder, identity, every=checkpoint_seconds())
+
+
+def checkpoint_seconds() -> float:
+    """Seconds between checkpoints: CHECKPOINT_SECONDS, by default 60.
+
+    Raises:
+        ValueError: it is no number above 0.
+    """
+    value = os.environ.get("CHECKPOINT_SECONDS") or "60"
+    try:
+        seconds = float(value)
+    except ValueError:
+        seconds = 0.0
+    if not seconds > 0:
+        raise ValueError(f"CHECKPOINT_SECONDS={value!r} is not a number of seconds above 0")
+    return seconds
+
+
+@cache
+def _code() -> dict[str, str]:
+    """Every source file of the package, with the first digits of its hash."""
+    package = settings.ROOT / "helpers"
+    return {p.relative_to(settings.ROOT).as_posix(): sha256_of(p)[:12] for p in sorted(package.rglob("*.py"))}

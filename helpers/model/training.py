@@ -14,8 +14,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from helpers.data.batching import Batch
-from helpers.model.recovery import Pass, Recovery, Standing, batches_left
-from helpers.model.seen import Seen
+from helpers.model.recovery import Pass, Recovery, Seen, Standing, batches_left
 
 Step = Callable[[nn.Module, Batch], tuple[Tensor, Tensor]]  # -> (mean loss of the batch, outputs (batch, ...))
 Metrics = Callable[[Tensor, Tensor], dict[str, float]]  # (targets (n,), outputs (n, ...)) -> name: value

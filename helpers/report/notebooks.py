@@ -19,9 +19,8 @@ from nbformat import NotebookNode
 from PIL import Image
 
 from helpers import settings
-from helpers.report.notebook_rules import SAMPLE_MARK
-from helpers.report.notebook_text import all_output_text
-from helpers.report.results import write_text
+from helpers.files import write_text
+from helpers.report.rules import SAMPLE_MARK, all_output_text
 
 METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},

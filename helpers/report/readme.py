@@ -1,13 +1,134 @@
-"""README's tables, which come out of results/: scores, speed, scale."""
+"""What whole trainings cost, by the largest set of results/scale.json: measured or in proportion; a GPU is guessed. The rows of README's results table, in its order. README's tables, which come out of results/: scores, speed, scale."""
 
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from helpers import settings
-from helpers.report.costs import cost_table
-from helpers.report.readme_rows import ROWS, Row
-from helpers.report.results import committed_results, read_results, results_problems, write_text
+from helpers.files import write_text
+from helpers.report.results import committed_results, read_results, results_problems
+
+EPOCHS = 5  # of the assignment
+BATCH_SIZE, DIM, HIDDEN = 128, 300, 128  # of the network that scale trains
+CHALLENGE_TITLES, CHALLENGE_CATEGORIES = 20_000_000, 1_588  # of the MeLi Data Challenge 2019
+GPU_STEP = 0.002  # seconds that a step takes: some 200 kernels, 10 microseconds each to start; the products take less
+
+
+def operations(tokens: float, categories: int) -> float:
+    """Multiplications and additions of a title's matrix products in training: forward, and twice that backward.
+
+    Args:
+        tokens: mean length of a title.
+        categories: size of the output layer.
+    """
+    recurrent = 2 * tokens * 2 * 4 * HIDDEN * (DIM + HIDDEN)
+    return 3 * (recurrent + 2 * 2 * HIDDEN * categories)
+
+
+def cost_table(results_dir: Path | None = None) -> str:
+    """The course's set beside the original challenge: an epoch and five of them; empty without scale.json."""
+    path = (results_dir or settings.ROOT / "results") / "scale.json"
+    if not path.is_file():
+        return ""
+    entry = list(json.loads(path.read_text(encoding="utf-8"))["sizes"].values())[-1]
+    tokens, titles = entry["words"]["tokens"] / entry["rows"]["train"], entry["rows"]["train"]
+    sets = {titles: entry["categories"], CHALLENGE_TITLES: CHALLENGE_CATEGORIES}
+    work = {n: operations(tokens, categories) for n, categories in sets.items()}
+    ready = {n: _preparation(entry["stages"]) * n / titles for n in sets}
+    epoch = {n: n * work[n] / work[titles] / entry["stages"]["training"]["titles_per_second"] for n in sets}
+    on_gpu = {n: n / BATCH_SIZE * GPU_STEP for n in sets}
+    rows = {
+        "Titles to train on, categories": [f"{n:,}, {categories:,}" for n, categories in sets.items()],
+        "Products per title": [f"{work[n] / 1e6:.1f} million operations" for n in sets],
+        "Reading to encoding, once": [_time(ready[n]) for n in sets],
+        "One epoch": [_time(epoch[n]) for n in sets],
+        f"All of it, {EPOCHS} epochs": [_time(ready[n] + EPOCHS * epoch[n]) for n in sets],
+        f"{EPOCHS} epochs on one GPU (estimate)": [_time(EPOCHS * on_gpu[n]) for n in sets],
+    }
+    head = ["| | The course's set | The original challenge |", "|---|---|---|"]
+    return "\n".join(head + [f"| {name} | {' | '.join(cells)} |" for name, cells in rows.items()])
+
+
+def _preparation(stages: Mapping[str, Mapping]) -> float:
+    """Seconds of the stages between the downloaded file and training."""
+    return sum(stages[name]["seconds"] for name in ("reading", "cleaning", "dictionary", "encoding"))
+
+
+def _time(seconds: float) -> str:
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 120 else f"{seconds / 3600:.1f} h"
+
+
+class Row(NamedTuple):
+    """One row of README's table; `name` is looked up with .mean and .std, else as it stands."""
+
+    task: str
+    model: str
+    metric: str
+    name: str
+    decimals: int
+    to_beat: str
+
+
+MELI = "[03 · MeLi titles](notebooks/03_meli_bilstm.ipynb)"
+MELI_MODELS = (
+    ("assignment's baseline (BiLSTM 128)", "baseline", "MLP"),
+    ("MLP over averaged embeddings", "mlp", "(reference)"),
+    ("assignment's final model (BiLSTM 256)", "seed_final", "0.92 with the whole course set"),
+    ("best BiLSTM", "best", "0.945 and the best peer"),
+    ("averaged subwords (fastText style)", "averaged", "(peer)"),
+    ("word TF-IDF, linear (SGD)", "peer.word_sgd", "(peer)"),
+    ("character TF-IDF, linear (SGD)", "peer.char_sgd", "(peer)"),
+)
+SMS = "[04 · SMS spam](notebooks/04_sms_rnn_vs_lstm.ipynb)"
+SMS_MODELS = (
+    ("simple RNN", "rnn", "the peers below"),
+    ("GRU", "gru", "simple RNN"),
+    ("LSTM", "lstm", "simple RNN"),
+    ("best recurrent model", "best", "F1 0.975 and the best peer"),
+    ("five of them, mean probability", "ensemble", "the best peer"),
+    ("word TF-IDF, linear SVM", "peer.word_svm", "(peer)"),
+    ("character TF-IDF, linear SVM", "peer.char_svm", "(peer)"),
+)
+SICK = "[05 · SICK similarity](notebooks/05_siamese_sick.ipynb)"
+SICK_METRICS = (
+    ("Pearson", "pearson", "0.8822 (Mueller & Thyagarajan 2016)"),
+    ("Spearman", "spearman", "0.8345 (the same)"),
+    ("mean squared error", "mse", "0.2286 (the same)"),
+)
+SICK_MODELS = (
+    ("mean GloVe vectors, cosine, untrained", "reference.mean_cosine_glove"),
+    ("assignment's ranking loss, BiLSTM", "ranking_loss"),
+    ("best siamese BiLSTM, SICK alone", "best_alone"),
+    ("best siamese BiLSTM", "best"),
+)
+AUGMENTED = "[06 · augmentation](notebooks/06_augmentation.ipynb)"
+RATED = "best siamese BiLSTM, first on pairs that three like it rated"
+ROWS = (
+    *(Row(MELI, label, "balanced accuracy", f"meli.{name}.test_bacc", 4, beat) for label, name, beat in MELI_MODELS),
+    Row(MELI, "best BiLSTM", "balanced accuracy, out of fold", "meli.best.oof_bacc", 4, "0.946 and the best peer"),
+    *(
+        Row(MELI, label, "balanced accuracy, out of fold", f"meli.{name}.oof_bacc", 4, "(peer)")
+        for label, name, _ in MELI_MODELS
+        if name in ("averaged", "peer.char_sgd")
+    ),
+    *(
+        Row(SMS, label, metric, f"sms.{name}.{key}", 4, to_beat)
+        for metric, key in (("spam F1", "f1"), ("accuracy", "accuracy"))
+        for label, name, to_beat in SMS_MODELS
+    ),
+    *(
+        Row(SICK, label, metric, f"sick.{name}.{key}", 4, "(reference)" if "untrained" in label else to_beat)
+        for metric, key, to_beat in SICK_METRICS
+        for label, name in SICK_MODELS
+    ),
+    *(
+        Row(AUGMENTED, RATED, metric, f"sick.augment.rated.{key}", 4, to_beat)
+        for metric, key, to_beat in SICK_METRICS
+    ),
+)  # fmt: skip
+
 
 MARKS = "<!-- {}:begin -->", "<!-- {}:end -->"
 

@@ -1,41 +1,19 @@
-"""Numbers that outlive a run: results/<notebook>.json, and what has gone stale."""
+"""Numbers that outlive a run: results/<notebook>.json, and what has gone stale. What a model foretold for every test row, kept beside the table of its study: to compare models, to read errors. Tables as the notebooks show them: the rows of a study, one line per group, headings in Spanish."""
 
-import ast
-import hashlib
 import json
 import math
-import os
 import re
-import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from types import ModuleType
 
+import numpy as np
 import pandas as pd
 
 from helpers import settings
+from helpers.files import replacing, write_text
 
 SCHEMA = 1
-DOCUMENTED = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 METRIC_NAME = re.compile(r"[a-z][a-z0-9_]*(\.[a-z0-9_]+){2,}")  # corpus.model.metric[.mean|.std|.low|.high]
-
-
-def write_text(path: Path, text: str) -> Path:
-    """Write a text file so that a reader sees the old one or the new one, never half of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-        Path(temporary).chmod(0o644)
-        os.replace(temporary, path)
-    except OSError as error:
-        if error.errno is not None:  # a full disk names no file
-            error.filename = str(path)
-        raise
-    finally:
-        Path(temporary).unlink(missing_ok=True)
-    return path
 
 
 def describe_data(**corpora: pd.DataFrame) -> dict[str, dict]:
@@ -44,54 +22,6 @@ def describe_data(**corpora: pd.DataFrame) -> dict[str, dict]:
         name: {"rows": len(frame), "sha256": frame.attrs.get("sha256"), "sample": bool(frame.attrs.get("sample"))}
         for name, frame in corpora.items()
     }
-
-
-def code_hash(*sources: ModuleType | Path | str) -> str:
-    """Hash of the Python code that results come from: what it does, not how it is laid out or commented.
-
-    Args:
-        sources: modules, packages, files or folders; relative paths are taken from the repository root.
-
-    Returns:
-        First 12 hex digits of the SHA-256 over names and syntax trees (docstrings left out) of the .py files, sorted by
-        name, each file once.
-
-    Raises:
-        FileNotFoundError: a source holds no .py file.
-    """
-    files = {}
-    for source in sources:
-        files |= _python_files(source)
-    digest = hashlib.sha256()
-    for name in sorted(files):
-        content = _code_alone(files[name]).encode()
-        digest.update(f"{name}\0{len(content)}\0".encode() + content)
-    return digest.hexdigest()[:12]
-
-
-def _code_alone(path: Path) -> str:
-    """The syntax tree of a file as text, without comments, layout and docstrings."""
-    tree = ast.parse(path.read_text(encoding="utf8"), filename=path.name)
-    for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        if isinstance(body, list) and body and isinstance(node, DOCUMENTED) and ast.get_docstring(node) is not None:
-            node.body = body[1:]
-    return ast.dump(tree)
-
-
-def _python_files(source: ModuleType | Path | str) -> dict[str, Path]:
-    """Name -> file; names are relative to the repository, so that they are the same on every machine."""
-    if isinstance(source, ModuleType):
-        path = Path(source.__path__[0] if hasattr(source, "__path__") else source.__file__)
-    else:
-        path = settings.anchored(source)
-    path = path.resolve()
-    files = sorted(path.rglob("*.py")) if path.is_dir() else [path]
-    if not files or not all(file.is_file() for file in files):
-        raise FileNotFoundError(f"code_hash: no Python source at {source}")
-    folder = path if path.is_dir() else path.parent
-    base = settings.ROOT if path.is_relative_to(settings.ROOT) else folder
-    return {file.relative_to(base).as_posix(): file for file in files}
 
 
 def metric_faults(metrics: Mapping[str, float]) -> list[str]:
@@ -113,7 +43,7 @@ def write_results(notebook: str, metrics: Mapping[str, float], info: Mapping | N
     Args:
         notebook: file name without extension ("04_sms_rnn_vs_lstm").
         metrics: flat name -> number (NumPy scalars and one-element tensors are converted); the part that is compared.
-        info: what else a reader needs (data from describe_data(), split seeds, code hash, seconds).
+        info: what else a reader needs (data from describe_data(), split seeds, studies, seconds).
             Profile, versions, threads and device are added.
 
     Returns:
@@ -192,36 +122,80 @@ def results_problems(results_dir: Path) -> list[str]:
     return problems
 
 
-def stale_problems(current: Mapping[str, Mapping], studies_dir: Path) -> list[str]:
-    """Studies whose committed rows were made by other code, on other data or with other configurations, or lack rows.
+def save_predictions(study: str, name: str, rows, predicted) -> Path:
+    """Write row numbers and predicted classes of one run.
 
     Args:
-        current: study name -> {"code_hash", "data_hash"} as they would be written today and, where rows are to be
-            compared one by one, "keys" of all rows that the study has today.
-        studies_dir: folder of the committed tables, one <name>.csv a study.
-
-    Returns:
-        A line per fault, with the command that makes the rows again.
+        study: name of the study; a folder.
+        name: of the run within it ("best-fold-0").
+        rows: (n,) row numbers in the corpus.
+        predicted: (n,) class ids.
     """
-    problems = []
-    for path in sorted(studies_dir.glob("*.csv")):
-        table = pd.read_csv(path, dtype=str, keep_default_na=False)
-        if lacking := [name for name in ("code_hash", "data_hash") if name not in table]:
-            problems.append(f"studies/{path.name}: no column {' or '.join(lacking)}")
-        elif path.stem not in current:
-            problems.append(f"studies/{path.name}: no study of this name; delete the table or give the study back")
-        else:
-            faults = _row_faults(table, current[path.stem])
-            problems += [f"studies/{path.name}: {fault}; make study NAME={path.stem}" for fault in faults]
-    return problems
+    path = predictions_path(study, name)
+    with replacing(path) as part, part.open("wb") as file:
+        np.savez_compressed(file, rows=np.asarray(rows, np.int32), predicted=np.asarray(predicted, np.int16))
+    return path
 
 
-def _row_faults(table: pd.DataFrame, today: Mapping) -> Iterator[str]:
-    other = {name: table[f"{name}_hash"] != today[f"{name}_hash"] for name in ("code", "data")}
-    if "keys" in today:
-        other["configuration"] = ~table["key"].isin(today["keys"])
-    if stale := int(pd.DataFrame(other).any(axis=1).sum()):
-        why = " and ".join(name for name, rows in other.items() if rows.any())
-        yield f"{stale} of {len(table)} rows are stale (other {why})"
-    if missing := len(set(today.get("keys", ())) - set(table.get("key", ()))):
-        yield f"{missing} rows are missing"
+def load_predictions(study: str, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """(rows, predicted), as saved.
+
+    Raises:
+        FileNotFoundError: the run was never made; says how.
+    """
+    path = predictions_path(study, name)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path.name} of {study} is missing: run `make study NAME={study}`")
+    with np.load(path, allow_pickle=False) as arrays:
+        return arrays["rows"].astype(np.int64), arrays["predicted"].astype(np.int64)
+
+
+def predictions_path(study: str, name: str) -> Path:
+    """The file of one run."""
+    return settings.results_dir() / "predictions" / study / f"{name}.npz"
+
+
+DECIMALS = 4
+PLUS_MINUS = "\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}"
+
+
+def mean_and_std(
+    table: pd.DataFrame,
+    by: str,
+    columns: Mapping[str, str],
+    *,
+    names: Mapping[str, str] | None = None,
+    decimals: Mapping[str, int] | None = None,
+    sort: str | None = None,
+) -> pd.DataFrame:
+    """Mean and standard deviation (n - 1) over the rows of a group: "0.9291 ± 0.0221", its spaces unbreakable.
+
+    A group of one row shows its value alone; where nothing was measured stands "—".
+
+    Args:
+        table: one row per run.
+        by: column that names the group.
+        columns: metric -> heading, in this order.
+        names: group -> name shown.
+        decimals: metric -> digits after the point, where not 4.
+        sort: metric by whose mean the groups are ordered, largest first; else as they first appear.
+
+    Raises:
+        KeyError: the table lacks one of the columns.
+    """
+    groups = table.groupby(by, sort=False)[list(columns)]
+    means, stds = groups.mean(), groups.std()
+    if sort is not None:
+        means = means.sort_values(sort, ascending=False, kind="stable")
+    shown = pd.DataFrame(index=means.index)
+    for metric, heading in columns.items():
+        digits = (decimals or {}).get(metric, DECIMALS)
+        pairs = zip(means[metric], stds.loc[means.index, metric], strict=True)
+        shown[heading] = [_cell(mean, std, digits) for mean, std in pairs]
+    return shown.rename(index=names or {}).rename_axis(index=None)
+
+
+def _cell(mean: float, std: float, digits: int) -> str:
+    if pd.isna(mean):
+        return "—"
+    return f"{mean:,.{digits}f}" + ("" if pd.isna(std) else f"{PLUS_MINUS}{std:,.{digits}f}")

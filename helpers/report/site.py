@@ -17,9 +17,9 @@ from nbformat import NotebookNode
 from pygments.formatters import HtmlFormatter
 
 from helpers import settings
-from helpers.report.notebook_text import FENCE, headings
+from helpers.files import write_text
 from helpers.report.readme import readme_table
-from helpers.report.results import write_text
+from helpers.report.rules import FENCE, headings
 
 PAGES = files("helpers.report") / "pages"
 TITLE = "Redes recurrentes para texto, en siete cuadernos"

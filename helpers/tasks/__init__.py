@@ -2,7 +2,7 @@
 
 from dataclasses import asdict, replace
 
-from helpers.tasks import meli_config, meli_search, meli_studies, sick_studies, sms_config, sms_studies
+from helpers.tasks import meli, meli_studies, sick_studies, sms, sms_studies
 from helpers.tasks.studies import Study
 
 
@@ -15,9 +15,9 @@ def _configuration(task):
 STUDIES: dict[str, Study] = {
     study.name: study
     for study in (
-        *(replace(study, describe=_configuration(sms_config)) for study in sms_studies.STUDIES),
-        *(replace(study, describe=_configuration(meli_config)) for study in meli_studies.STUDIES),
-        *meli_search.STUDIES,
+        *(replace(study, describe=_configuration(sms)) for study in sms_studies.STUDIES),
+        *(replace(study, describe=_configuration(meli)) for study in meli_studies.STUDIES),
+        *meli_studies.SEARCH_STUDIES,
         *sick_studies.STUDIES,
     )
 }

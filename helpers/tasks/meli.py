@@ -1,7 +1,9 @@
-"""MeLi: training a title classifier on a split, and scoring it."""
+"""The configurations of the MeLi models, by name. A MeLi title classifier that can be saved, loaded and asked. MeLi: training a title classifier on a split, and scoring it."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -10,25 +12,194 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from helpers import settings
-from helpers.data.batching import make_loader
-from helpers.data.cleaning import stopwords_es
+from helpers.data.batching import SubwordTitles, WordTitles, from_description, make_loader
 from helpers.data.splits import stratified_split
-from helpers.data.titles import SubwordTitles, WordTitles
-from helpers.model.metrics import multiclass_metrics
-from helpers.model.networks import num_trainable_parameters
-from helpers.model.significance import bootstrap_interval
+from helpers.data.text import stopwords_es
+from helpers.files import digest
+from helpers.model.checkpoints import load_checkpoint, save_checkpoint
+from helpers.model.metrics import bootstrap_interval, multiclass_metrics
+from helpers.model.networks import (
+    MLPClassifier,
+    RecurrentEncoder,
+    TextClassifier,
+    TokenEmbedding,
+    num_trainable_parameters,
+)
+from helpers.model.recovery import recovery
+from helpers.model.scoring import class_scores
 from helpers.model.training import History, Loaders, classification_step, evaluate, fit
-from helpers.tasks.configs import named
-from helpers.tasks.meli_artifacts import prepared
-from helpers.tasks.meli_config import CONFIGS, Config
-from helpers.tasks.meli_data import Parts, categories, partitions, titles
-from helpers.tasks.meli_model import EVALUATION_BATCH, MeliModel
-from helpers.tasks.recoveries import digest, recovery
+from helpers.tasks.base import named
+from helpers.tasks.meli_titles import Parts, categories, partitions, prepared, titles
+
+REVISION = 1  # raise it when numbers change on purpose: the rows of the studies are then run again
+
+
+@dataclass(frozen=True)
+class MeliConfig:
+    """One title classifier and how it is trained. The defaults are the assignment's baseline.
+
+    `cell="none"` has no recurrence: averaged vectors, then one hidden layer (an MLP), or none (dense=0).
+    """
+
+    representation: str = "words"  # "words" (cleaned, with word vectors) or "subwords" (as written, with n-grams)
+    vectors: str = "pretrained"  # of words: "pretrained", "fasttext", "word2vec" or "random"
+    freeze: bool = True
+    embedding_dim: int = 300
+    min_count: int = 2  # titles that a part or pair must stand in; words have their own rule
+    pairs: bool = True
+    cell: str = "lstm"
+    hidden_size: int = 128
+    num_layers: int = 1
+    pooling: str = "last"
+    skip: bool = False  # summed embeddings join the states
+    dense: int = 0
+    activation: str = "relu"
+    dropout: float = 0.1
+    pair_dropout: float = 0.0
+    part_dropout: float = 0.0
+    optimizer: str = "adam"  # "adam", "adamw" or "sgd" (momentum 0.9)
+    lr: float = 1e-3
+    sparse_lr: float = 1e-3  # of trainable embeddings, which SparseAdam moves
+    weight_decay: float = 0.0
+    anneal: bool = False  # learning rate up over the first tenth of training, then linearly down to 0
+    label_smoothing: float = 0.0
+    batch_size: int = 128
+    epochs: int = 5
+    patience: int | None = None
+    valid: bool = True  # False: the validation side joins the training side, and nothing is watched
+
+
+BASELINE = MeliConfig()
+MLP = replace(BASELINE, cell="none", dense=256)
+# "hidden_layer=254" is read as 256 units, once for each direction of the LSTM and once for the extra ReLU layer
+SEED_FINAL = replace(BASELINE, hidden_size=256, dense=256, weight_decay=1e-5)
+SEED_LONGER = replace(SEED_FINAL, epochs=10)
+BEST = MeliConfig(
+    representation="subwords", freeze=False, embedding_dim=200, hidden_size=200, pooling="max+mean", skip=True,
+    dropout=0.5, pair_dropout=0.2, part_dropout=0.2, optimizer="adamw", lr=2e-3, sparse_lr=4e-3, anneal=True,
+    label_smoothing=0.1, epochs=6, valid=False,
+)  # fmt: skip
+AVERAGED = replace(BEST, cell="none", dense=0, dropout=0.2)  # fastText's classifier on the same subwords
+ATTEMPTS = {  # what was tried on the way to BEST, one step away from it each
+    "no_skip": replace(BEST, skip=False),
+    "no_pairs": replace(BEST, pairs=False),
+    "no_smoothing": replace(BEST, label_smoothing=0.0),
+}
+CONFIGS = {
+    "baseline": BASELINE,
+    "mlp": MLP,
+    "seed_final": SEED_FINAL,
+    "seed_longer": SEED_LONGER,
+    "best": BEST,
+    "averaged": AVERAGED,
+}
+NAMES = {  # as tables and figures call them
+    "baseline": "base (BiLSTM 128)",
+    "mlp": "MLP sobre embeddings promediados",
+    "seed_final": "modelo final del trabajo",
+    "seed_longer": "modelo final del trabajo, 10 épocas",
+    "best": "nuestro mejor BiLSTM",
+    "averaged": "promedio de subpalabras (fastText)",
+    "word_nb": "TF-IDF de palabras, ComplementNB",
+    "char_nb": "TF-IDF de caracteres, ComplementNB",
+    "word_sgd": "TF-IDF de palabras, lineal (SGD)",
+    "char_sgd": "TF-IDF de caracteres, lineal (SGD)",
+    "no_skip": "… sin el atajo de los vectores a la salida",
+    "no_pairs": "… sin los pares de palabras",
+    "no_smoothing": "… sin suavizado de rótulos",
+}
+
+
+EVALUATION_BATCH = 512
+
+
+class MeliModel:
+    """A network with everything needed to read raw titles: configuration, representation, names of the categories."""
+
+    def __init__(self, config: MeliConfig, reader: WordTitles | SubwordTitles, categories: Sequence[str], vectors=None):
+        self.config, self.reader, self.categories = config, reader, list(categories)
+        self.network = build_network(config, reader, len(self.categories), vectors)
+
+    def predict_proba(self, texts: Sequence[str]) -> np.ndarray:
+        """(len(texts), categories) float32 probabilities.
+
+        Raises:
+            TypeError: an element is not a string (names its position).
+        """
+        if isinstance(texts, str):
+            raise TypeError("one string where a list of texts is needed: put it into brackets")
+        for i, text in enumerate(texts):
+            if not isinstance(text, str):
+                raise TypeError(f"title {i} is {type(text).__name__}, not a string")
+        if len(texts) == 0:
+            return np.zeros((0, len(self.categories)), dtype=np.float32)
+        return class_scores(self.network, self.reader.encode(texts), EVALUATION_BATCH).softmax(-1).numpy()
+
+    def predict(self, texts: Sequence[str], k: int = 5) -> list[list[tuple[str, float]]]:
+        """For every title the k likeliest categories with their probabilities, best first.
+
+        Raises:
+            TypeError: an element is not a string.
+            ValueError: k is not between 1 and the number of categories.
+        """
+        if not 1 <= k <= len(self.categories):
+            raise ValueError(f"k={k}: must lie between 1 and {len(self.categories)}")
+        probabilities = self.predict_proba(texts)
+        best = np.argsort(-probabilities, axis=1, kind="stable")[:, :k]
+        return [
+            [(self.categories[j], float(row[j])) for j in order] for row, order in zip(probabilities, best, strict=True)
+        ]
+
+    def save(self, folder: Path) -> Path:
+        """Tensors and JSON in a folder."""
+        description = {"task": "meli", "config": asdict(self.config), "categories": self.categories}
+        return save_checkpoint(folder, self.network.state_dict(), description | {"reader": self.reader.description()})
+
+    @classmethod
+    def load(cls, folder: Path) -> "MeliModel":
+        """Read what save() wrote.
+
+        Raises:
+            CheckpointError: missing, damaged, or the model of another task.
+        """
+        tensors, description = load_checkpoint(folder, "meli")
+        model = cls(
+            MeliConfig(**description["config"]), from_description(description["reader"]), description["categories"]
+        )
+        model.network.load_state_dict(tensors)
+        return model
+
+
+def build_network(config: MeliConfig, reader: WordTitles | SubwordTitles, num_classes: int, vectors=None) -> nn.Module:
+    """The network of a configuration, freshly initialised; trainable embeddings have sparse gradients."""
+    c = config
+    if isinstance(reader, SubwordTitles):
+        embedding = TokenEmbedding(
+            len(reader.pairs) + 1, c.embedding_dim, num_features=len(reader.parts) + 1, std=0.0, sparse=True,
+            word_dropout=c.pair_dropout, feature_dropout=c.part_dropout,
+        )  # fmt: skip
+    else:
+        embedding = TokenEmbedding(
+            len(reader.vocabulary), c.embedding_dim, vectors=vectors, freeze=c.freeze, sparse=not c.freeze
+        )
+    if c.cell == "none":
+        hidden = (c.dense,) if c.dense else ()
+        return MLPClassifier(
+            embedding, num_classes=num_classes, hidden_sizes=hidden, activation=c.activation, dropout=c.dropout
+        )
+    encoder = RecurrentEncoder(
+        c.embedding_dim, c.hidden_size, cell=c.cell, num_layers=c.num_layers, bidirectional=True, dropout=c.dropout
+    )
+    return TextClassifier(
+        embedding, encoder, num_classes=num_classes, pooling=c.pooling, dense=c.dense, activation=c.activation,
+        dropout=c.dropout, skip=c.skip,
+    )  # fmt: skip
+
 
 TRAIN_CHECKED = 60_000  # training rows that are scored once more after training
 
 
-def make_optimizers(config: Config, network: nn.Module, steps: int) -> tuple[list, list]:
+def make_optimizers(config: MeliConfig, network: nn.Module, steps: int) -> tuple[list, list]:
     """One optimizer for what is dense, SparseAdam for embeddings that move; and their schedules."""
     sparse = [m.weight for m in network.modules() if getattr(m, "sparse", False) and m.weight.requires_grad]
     known = {id(weight) for weight in sparse}
@@ -76,7 +247,7 @@ class Result:
 
 
 def fit_titles(
-    config: Config, frame: pd.DataFrame, train: np.ndarray, valid: np.ndarray | None, *, reader=None, vectors=None,
+    config: MeliConfig, frame: pd.DataFrame, train: np.ndarray, valid: np.ndarray | None, *, reader=None, vectors=None,
     seed: int, on_epoch=None, verbose=False, trainer=fit,
 ) -> tuple[MeliModel, History]:  # fmt: skip
     """Train on these rows of the frame and nothing else; a training that was interrupted goes on where it stood.
@@ -128,7 +299,7 @@ def predicted_classes(model: MeliModel, frame: pd.DataFrame, rows: np.ndarray) -
 
 
 def train(
-    config: Config | str, *, split_seed: int, model_seed: int = 0, rows: int | None = None, epochs: int | None = None,
+    config: MeliConfig | str, *, split_seed: int, model_seed: int = 0, rows: int | None = None, epochs: int | None = None,
     **options,
 ) -> Result:  # fmt: skip
     """Train a configuration on the training side of a split (best: and its validation side), and score it on the test.
@@ -164,7 +335,7 @@ def train(
     return Result(metrics, model, history, test)
 
 
-def word_reader(config: Config, split_seed: int, rows: int | None) -> tuple[WordTitles | None, np.ndarray | None]:
+def word_reader(config: MeliConfig, split_seed: int, rows: int | None) -> tuple[WordTitles | None, np.ndarray | None]:
     """Dictionary and vectors of the training side, as notebook 02 makes them; (None, None) for subwords."""
     if config.representation == "subwords":
         return None, None
@@ -175,7 +346,7 @@ def word_reader(config: Config, split_seed: int, rows: int | None) -> tuple[Word
     return WordTitles(made.vocabulary, stopwords_es()), vectors
 
 
-def sides(config: Config, parts: Parts) -> tuple[np.ndarray, np.ndarray | None]:
+def sides(config: MeliConfig, parts: Parts) -> tuple[np.ndarray, np.ndarray | None]:
     """Training rows and validation rows; joined, and None, where the configuration watches nothing."""
     return (parts.train, parts.valid) if config.valid else (np.union1d(parts.train, parts.valid), None)
 

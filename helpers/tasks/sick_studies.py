@@ -9,17 +9,31 @@ import numpy as np
 import pandas as pd
 
 from helpers import settings
-from helpers.data.augmentation import TECHNIQUES, augment
+from helpers.augment.new_pairs import candidate_pairs
+from helpers.augment.techniques import TECHNIQUES, augment
 from helpers.data.corpora import load_sick
-from helpers.data.new_pairs import candidate_pairs
-from helpers.data.sick_vectors import KINDS, UNKNOWN_WORDS, coverage, vector_table
-from helpers.model.relatedness import relatedness_metrics
-from helpers.report.predictions import load_predictions, save_predictions
+from helpers.data.vectors import KINDS, UNKNOWN_WORDS, coverage, vector_table
+from helpers.model.metrics import relatedness_metrics
+from helpers.report.results import load_predictions, save_predictions
 from helpers.report.tracking import Tracked
 from helpers.tasks import sick
-from helpers.tasks.sick_config import ABLATIONS, ATTEMPTS, BOTH, CONFIGS, FINALISTS, LOSSES, TAUGHT, VARIANTS, Config
-from helpers.tasks.sick_data import sentences, sides, unseen, words_of
-from helpers.tasks.studies import Spec, Study, hash_of
+from helpers.tasks.base import config_hash
+from helpers.tasks.sick import (
+    ABLATIONS,
+    ATTEMPTS,
+    BOTH,
+    CONFIGS,
+    FINALISTS,
+    LOSSES,
+    TAUGHT,
+    VARIANTS,
+    SickConfig,
+    sentences,
+    sides,
+    unseen,
+    words_of,
+)
+from helpers.tasks.studies import Spec, Study
 
 SEEDS, FINAL_SEEDS = range(1, 4), range(1, 6)
 FOLDS = range(2)  # of five: trainings are dear, and all rows share their folds
@@ -31,18 +45,6 @@ IN_QUICK = {
     "sick-cv": ("pairwise", "triplet", "best"),
     "sick-models": ("mean_cosine_glove", "averaged", *FINALISTS),
 }
-_DATA = "text batching splits vectors corpora pairs new_pairs sentence_batches sick_vectors triplets"
-_MODEL = "networks training recovery siamese losses relatedness"
-_TASKS = "sick sick_fit sick_model sick_data"
-CODE = tuple(
-    settings.ROOT / "helpers" / folder / f"{name}.py"
-    for folder, names in (("data", _DATA), ("model", _MODEL), ("tasks", _TASKS))
-    for name in names.split()
-)
-AUGMENTATION_CODE = tuple(
-    settings.ROOT / "helpers" / "data" / f"{name}.py"
-    for name in ("augmentation", "wordnet", "sentence_edits", "transitivity", "new_pairs", "word_resources")
-)
 
 
 def quick() -> dict[str, int]:
@@ -106,7 +108,7 @@ def predictions(model: str) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def configuration(spec: Spec) -> Config:
+def configuration(spec: Spec) -> SickConfig:
     """The configuration that a row trains, with the technique of augmentation that it names."""
     config = (CONFIGS | ATTEMPTS)[str(spec["model"])]
     if "technique" not in spec:
@@ -117,7 +119,7 @@ def configuration(spec: Spec) -> Config:
 def _row(model: str, where: str, seed: int, **rest) -> Spec:
     """`config` changes when the configuration behind a row does; a reference has none beyond its code."""
     spec = {"model": model, "evaluate_on": where, "model_seed": seed, **rest}
-    known = "reference" if model in REFERENCES else hash_of(asdict(configuration(spec)))[:8]
+    known = "reference" if model in REFERENCES else config_hash(configuration(spec))
     return {"model": model, "config": known} | spec
 
 
@@ -199,7 +201,7 @@ def _describe(spec: Spec) -> dict:
 
 
 STUDIES = (
-    Study("sick-cv", cross_validated, run, data_hash, CODE, _describe),
-    Study("sick-models", chosen, run, data_hash, CODE, _describe),
-    Study("sick-augment", augmented, run, data_hash, (*CODE, *AUGMENTATION_CODE), _describe),
+    Study("sick-cv", cross_validated, run, data_hash, sick.REVISION, _describe),
+    Study("sick-models", chosen, run, data_hash, sick.REVISION, _describe),
+    Study("sick-augment", augmented, run, data_hash, sick.REVISION, _describe),
 )

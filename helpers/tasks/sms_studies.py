@@ -1,7 +1,7 @@
 """The studies of notebook 04: many seeds of every model, the peers beside them on the same splits."""
 
 import time
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import numpy as np
 from sklearn.model_selection import StratifiedKFold
@@ -11,19 +11,12 @@ from helpers.model.baselines import PEERS
 from helpers.model.metrics import binary_metrics
 from helpers.report.tracking import Tracked
 from helpers.tasks import sms
-from helpers.tasks.sms_config import ATTEMPTS, CELLS, VARIANTS
-from helpers.tasks.studies import Spec, Study, hash_of
+from helpers.tasks.base import config_hash
+from helpers.tasks.sms import ATTEMPTS, CELLS, VARIANTS
+from helpers.tasks.studies import Spec, Study
 
 SEEDS = range(sms.FIRST_SPLIT_SEED, sms.FIRST_SPLIT_SEED + 10)
 FOLDS = 5
-CODE = tuple(
-    settings.ROOT / "helpers" / f"{name}.py"
-    for name in (
-        *("data/text", "data/batching", "data/splits", "data/vectors", "data/corpora"),
-        *("model/networks", "model/training", "model/recovery", "model/metrics", "model/baselines", "tasks/sms"),
-        "tasks/sms_studies",
-    )
-)
 
 
 def run_row(spec: Spec, tracked: Tracked) -> dict[str, float]:
@@ -82,11 +75,11 @@ def _config_hash(model: str) -> str:
     """Changes when the configuration behind a row does, and only then; a peer has none beyond its code."""
     if model in PEERS:
         return "peer"
-    return hash_of(asdict(sms.CONFIGS["best" if model == "ensemble" else model]))[:8]
+    return config_hash(sms.CONFIGS["best" if model == "ensemble" else model])
 
 
 def _study(name: str, models: list[str], split: str = "random") -> Study:
-    return Study(name, lambda: _specs(models, split), run_row, data_hash, CODE)
+    return Study(name, lambda: _specs(models, split), run_row, data_hash, sms.REVISION)
 
 
 def data_hash() -> str:
@@ -130,5 +123,5 @@ STUDIES = (
     _study("sms-variants", list(VARIANTS)),
     _study("sms-listing", ["rnn_listing"]),
     _study("sms-ensemble", ["ensemble"]),
-    Study("sms-attempts", attempts, run_fold, data_hash, CODE),
+    Study("sms-attempts", attempts, run_fold, data_hash, sms.REVISION),
 )

@@ -1,10 +1,7 @@
-"""Studies: tables that need many trainings. Resumable, one row a run, exported from MLflow to results/studies/."""
+"""Studies: tables that need many trainings, one row a run. results/studies/<name>.csv is the record, MLflow the log."""
 
-import hashlib
-import json
-import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,10 +9,12 @@ from pathlib import Path
 import pandas as pd
 
 from helpers import settings
+from helpers.files import hash_of, locked, replacing
 from helpers.report import tracking
-from helpers.report.results import code_hash
 
 DIGITS = 10  # significant digits in a table
+ORIGIN = ("revision", "commit", "threads", "processor", "device")  # columns that say how a row was made
+TEXTS = ("key", "config", "data_hash", "commit", "processor", "device")  # columns that may look like numbers
 Spec = dict[str, str | int | float | bool]  # what tells one row from another, as model="lstm", split_seed=3
 
 
@@ -28,7 +27,7 @@ class Study:
         specs: the rows, in the order in which they are run.
         run: trains one row and returns its metrics.
         data_hash: of the corpus read.
-        code: the files whose code decides the numbers.
+        revision: of the task; whoever changes numbers on purpose raises it, and the rows are run again.
         describe: what more is worth logging of a row (the configuration behind its name).
     """
 
@@ -36,12 +35,12 @@ class Study:
     specs: Callable[[], list[Spec]]
     run: Callable[[Spec, tracking.Tracked], dict[str, float]]
     data_hash: Callable[[], str]
-    code: tuple[Path, ...]
+    revision: int
     describe: Callable[[Spec], dict] = lambda spec: {}
 
-    def stamp(self) -> dict[str, str]:
-        """Hashes that make a row current."""
-        return {"data_hash": self.data_hash(), "code_hash": code_hash(*self.code)}
+    def stamp(self) -> dict[str, str | int]:
+        """What makes a row current: the data it was made on, and the task's revision."""
+        return {"data_hash": self.data_hash(), "revision": self.revision}
 
 
 def table_path(name: str) -> Path:
@@ -64,13 +63,13 @@ def table(study: Study) -> pd.DataFrame:
     if not path.is_file():
         raise FileNotFoundError(f"{path.name} is missing: run `{command}`")
     made = read_table(path)
-    print(f"{study.name}: {len(made)} filas, hechas con `{command}` (código {made['code_hash'].iloc[-1]})")
+    print(f"{study.name}: {len(made)} filas, hechas con `{command}` (revisión {made['revision'].iloc[-1]})")
     return made
 
 
-def read_table(path: Path) -> pd.DataFrame:
+def read_table(path: str | Path) -> pd.DataFrame:
     """A study's CSV file; hashes are texts, also those that look like numbers."""
-    return pd.read_csv(path, dtype=dict.fromkeys(("key", "config", "code_hash", "data_hash"), str))
+    return pd.read_csv(path, dtype=dict.fromkeys(TEXTS, str))
 
 
 def row_key(spec: Spec) -> str:
@@ -78,81 +77,57 @@ def row_key(spec: Spec) -> str:
     return hash_of(spec)[:16]
 
 
-def hash_of(content: dict) -> str:
-    """SHA-256 of a dictionary that JSON holds, whatever the order of its keys."""
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-
 def run_study(study: Study, *, limit: int | None = None, verbose: bool = True) -> pd.DataFrame:
     """Run the rows that are missing or stale, one after another, writing the table after each; then return it.
 
-    Stopped at any moment it loses at most the row under way: started again it goes on from there.
+    Stopped at any moment it loses at most the row under way: started again it goes on from there. A second process
+    that runs the same study waits until the first has ended.
 
     Args:
         limit: run at most this many rows now.
         verbose: print a line per row.
+
+    Raises:
+        ValueError: the table holds rows of a revision that this code does not know (says which).
     """
     say = partial(print, flush=True) if verbose else lambda *_: None
-    stamp, specs = study.stamp(), study.specs()
-    done = _current_rows(study, stamp)
-    missing = [spec for spec in specs if row_key(spec) not in done]
-    say(f"{study.name}: {len(specs) - len(missing)} of {len(specs)} rows are there, {len(missing)} to run")
-    if not missing[:limit]:
-        return _write_table(study.name, specs, done)
-    parent = {"study": study.name, "kind": "parent"}
-    with tracking.run(study.name, study.name, params={"rows": len(missing[:limit])}, tags=parent):
-        for number, spec in enumerate(missing[:limit], start=1):
-            metrics = _run_row(study, spec, stamp)
-            done[row_key(spec)] = stamp | {"key": row_key(spec)} | dict(sorted(metrics.items()))
-            _write_table(study.name, specs, done)
-            say(f"{number}/{len(missing)} {_label(spec)}: {_summary(metrics)} ({metrics['seconds']:.0f} s)")
-    return _write_table(study.name, specs, _current_rows(study, stamp))
+    with locked(table_path(study.name).with_suffix(".lock")):
+        stamp, specs = study.stamp(), study.specs()
+        done = current_rows(study, stamp)
+        missing = [spec for spec in specs if row_key(spec) not in done]
+        say(f"{study.name}: {len(specs) - len(missing)} of {len(specs)} rows are there, {len(missing)} to run")
+        if missing[:limit]:
+            parent = {"study": study.name, "kind": "parent"}
+            with tracking.run(study.name, study.name, params={"rows": len(missing[:limit])}, tags=parent):
+                for number, spec in enumerate(missing[:limit], start=1):
+                    metrics = _run_row(study, spec, stamp)
+                    done[row_key(spec)] = stamp | origin() | {"key": row_key(spec)} | dict(sorted(metrics.items()))
+                    write_table(study.name, specs, done)
+                    say(f"{number}/{len(missing)} {label(spec)}: {_summary(metrics)} ({metrics['seconds']:.0f} s)")
+        return write_table(study.name, specs, done)
 
 
-def _run_row(study: Study, spec: Spec, stamp: dict[str, str]) -> dict[str, float]:
+def origin() -> dict[str, str | int]:
+    """Who makes a row now: commit, threads, processor, device."""
+    facts = {"commit": settings.commit(), "threads": settings.threads(), "processor": settings.processor()}
+    return facts | {"device": str(settings.device())}
+
+
+def _run_row(study: Study, spec: Spec, stamp: Mapping) -> dict[str, float]:
     """One row, a child of the run of the whole study."""
     start = time.perf_counter()
-    tags = stamp | {"study": study.name, "key": row_key(spec), "profile": settings.profile()}
+    tags = {name: str(value) for name, value in (stamp | origin()).items()}
+    tags |= {"study": study.name, "key": row_key(spec), "profile": settings.profile()}
     params = spec | study.describe(spec)
-    with tracking.run(study.name, _label(spec), params=params, tags=tags, nested=True) as tracked:
+    with tracking.run(study.name, label(spec), params=params, tags=tags, nested=True) as tracked:
         metrics = study.run(spec, tracked)
         metrics |= {"seconds": time.perf_counter() - start}
         tracked.metrics(metrics)
     return metrics
 
 
-def confirm_study(study: Study, *, sample: int = 3) -> pd.DataFrame:
-    """After a change of the code that should not change its numbers: prove it on some rows, and keep the others.
-
-    A seeded sample of the stale rows is run again. Only if every metric but the times is what the table says, to its
-    last digit, do the stale rows count as made by the code of today.
-
-    Raises:
-        FileNotFoundError: there is no table.
-        ValueError: a metric differs (names row, metric and both values); the table is left as it was.
-    """
-    stamp, path = study.stamp(), table_path(study.name)
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} is not there: `make study NAME={study.name}` makes it, PROFILE=full finds it")
-    table, specs = read_table(path), {row_key(spec): spec for spec in study.specs()}
-    stale = table["key"].isin(specs) & (table["data_hash"] == stamp["data_hash"])
-    stale &= table["code_hash"] != stamp["code_hash"]
-    for row in table[stale].sample(min(sample, int(stale.sum())), random_state=settings.SEED).to_dict("records"):
-        spec = specs[row["key"]]
-        with tracking.run(f"{study.name}-confirm", _label(spec), params=spec) as tracked:
-            metrics = study.run(spec, tracked)
-        for name, value in metrics.items():
-            if "seconds" not in name and float(f"{value:.{DIGITS}g}") != row[name]:
-                raise ValueError(
-                    f"{study.name}: {_label(spec)}: {name} was {row[name]}, is {value}: run the study again"
-                )
-        print(f"{study.name}: {_label(spec)}: the same", flush=True)
-    table.loc[stale, "code_hash"] = stamp["code_hash"]
-    _save(table, path)
-    return table
-
-
-def _label(spec: Spec) -> str:
+def label(spec: Spec) -> str:
+    """A row in words: "model=lstm split_seed=3"."""
     return " ".join(f"{name}={value}" for name, value in spec.items())
 
 
@@ -160,36 +135,76 @@ def _summary(metrics: dict[str, float]) -> str:
     return " ".join(f"{name} {value:.4f}" for name, value in list(metrics.items())[:4])
 
 
-def _current_rows(study: Study, stamp: dict[str, str]) -> dict[str, dict]:
-    """key -> row, from the exported table and from MLflow, where hashes are those of today."""
-    rows: dict[str, dict] = {}
+def current_rows(study: Study, stamp: Mapping) -> dict[str, dict]:
+    """key -> row of the table, of those made on the data and under the revision of today.
+
+    Raises:
+        ValueError: rows of an unknown revision.
+    """
     path = table_path(study.name)
-    if path.is_file():
-        table = read_table(path)
-        current = table[(table["data_hash"] == stamp["data_hash"]) & (table["code_hash"] == stamp["code_hash"])]
-        rows |= {row["key"]: row for row in current.to_dict("records")}
-    for run in tracking.runs(study.name).to_dict("records"):
-        if all(run.get(f"tags.{name}") == value for name, value in (stamp | {"profile": settings.profile()}).items()):
-            metrics = {n.removeprefix("metrics."): v for n, v in run.items() if n.startswith("metrics.")}
-            metrics = {n: v for n, v in sorted(metrics.items()) if not n.startswith("epoch/")}
-            rows[run["tags.key"]] = stamp | {"key": run["tags.key"]} | metrics
-    return rows
+    if not path.is_file():
+        return {}
+    rows = read_table(path)
+    if fault := revision_fault(rows, study):
+        raise ValueError(f"{path}: {fault}")
+    current = rows[(rows["data_hash"] == stamp["data_hash"]) & (rows["revision"] == stamp["revision"])]
+    return {row["key"]: row for row in current.to_dict("records")}
 
 
-def _write_table(name: str, specs: Iterable[Spec], done: dict[str, dict]) -> pd.DataFrame:
-    """One row per finished spec: what it is, its metrics, seconds, hashes."""
+def revision_fault(rows: pd.DataFrame, study: Study) -> str | None:
+    """What is wrong with the revisions of a table: none at all, no number, or one that is yet to come."""
+    known = pd.to_numeric(rows["revision"], errors="coerce") if "revision" in rows else pd.Series(pd.NA, rows.index)
+    unknown = rows[~known.isin(range(1, study.revision + 1))]
+    if unknown.empty:
+        return None
+    places = ", ".join(f"{i + 2}" for i in unknown.index[:5]) + (", …" if len(unknown) > 5 else "")
+    found = sorted({str(value) for value in unknown["revision"]}) if "revision" in rows else ["none"]
+    return (
+        f"{len(unknown)} of {len(rows)} rows (lines {places}) have an unknown revision ({', '.join(found)}; this code "
+        f"has {study.revision}): delete them and run `make study NAME={study.name}`"
+    )
+
+
+def write_table(name: str, specs: Iterable[Spec], done: Mapping[str, dict]) -> pd.DataFrame:
+    """One row per finished spec: what it is, how it was made, its metrics, seconds."""
     rows = [
         spec | {k: v for k, v in done[row_key(spec)].items() if k not in spec}
         for spec in specs
         if row_key(spec) in done
     ]
-    table = pd.DataFrame(rows)
-    _save(table, table_path(name))
-    return table
+    made = pd.DataFrame(rows)
+    with replacing(table_path(name)) as part:
+        made.to_csv(part, index=False, float_format=f"%.{DIGITS}g")
+    return made
 
 
-def _save(table: pd.DataFrame, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(f".{os.getpid()}.tmp")
-    table.to_csv(temporary, index=False, float_format=f"%.{DIGITS}g")
-    os.replace(temporary, path)
+def table_problems(studies: Mapping[str, Study], folder: str | Path) -> list[str]:
+    """Committed rows that are stale (other data, revision or configuration), missing, or of no study; a line each.
+
+    Args:
+        folder: of the tables, one <name>.csv a study.
+    """
+    problems = []
+    for path in sorted(Path(folder).glob("*.csv")):
+        if path.stem not in studies:
+            problems.append(f"studies/{path.name}: no study of this name; delete the table or give the study back")
+            continue
+        faults = _table_faults(read_table(path), studies[path.stem])
+        problems += [f"studies/{path.name}: {fault}" for fault in faults]
+    return problems
+
+
+def _table_faults(rows: pd.DataFrame, study: Study) -> Iterator[str]:
+    if lacking := [name for name in ("key", "data_hash", *ORIGIN) if name not in rows]:
+        yield f"no column {' or '.join(lacking)}; make study NAME={study.name}"
+        return
+    if fault := revision_fault(rows, study):
+        yield fault
+        return
+    stamp, keys = study.stamp(), {row_key(spec) for spec in study.specs()}
+    other = {name: rows[name] != value for name, value in stamp.items()} | {"configuration": ~rows["key"].isin(keys)}
+    if stale := int(pd.DataFrame(other).any(axis=1).sum()):
+        why = " and ".join(name for name, found in other.items() if found.any())
+        yield f"{stale} of {len(rows)} rows are stale (other {why}); make study NAME={study.name}"
+    if missing := len(keys - set(rows["key"])):
+        yield f"{missing} rows are missing; make study NAME={study.name}"

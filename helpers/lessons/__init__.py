@@ -1,0 +1,1 @@
+"""What one notebook alone uses, a file a notebook."""
