@@ -14,7 +14,7 @@ from helpers.__main__ import build_parser
 ROOT = settings.ROOT
 ROOMS = ("settings", "files", "data", "augment", "model", "report", "tasks", "lessons", "apps", "__main__")
 MODULES = sorted((ROOT / "helpers").rglob("*.py"))
-FOLDERS = ("helpers", "tests", "data/sampling", "notebooks", "results", ".ci", ".github")
+FOLDERS = ("helpers", "tests", "tools", "data/sample", "notebooks", "results", ".ci", ".github")
 TEXT = {".py", ".md", ".toml", ".txt", ".yml", ".json", ".ipynb", ".csv", ""}
 MACHINE = re.compile(
     r"(?<![\w.~<(|])/(?:work|root|opt|home/(?!ana/)\w+|Users/\w+)(?:/\w|\b)"

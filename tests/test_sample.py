@@ -1,12 +1,10 @@
-"""The synthetic sample: made again byte for byte, in the real files' formats, learnable, free of real rows."""
+"""The synthetic sample: in the real files' formats, learnable, free of real rows."""
 
 import csv
 import gzip
 import json
 import os
 import re
-import subprocess
-import sys
 import zipfile
 from collections import Counter
 from itertools import groupby
@@ -65,36 +63,8 @@ def word_vectors(name: str) -> KeyedVectors:
     return KeyedVectors.load_word2vec_format(str(SAMPLE / "vectors" / name), **VECTORS[name])
 
 
-def files(folder: Path) -> dict[str, bytes]:
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
-@pytest.fixture(scope="module")
-def remade(tmp_path_factory) -> list[Path]:
-    """The sample made twice, by interpreters that hash strings differently."""
-    folders = [tmp_path_factory.mktemp("sample") for _ in range(2)]
-    for seed, folder in enumerate(folders):
-        command = [sys.executable, str(ROOT / "data" / "make_sample.py"), "--out", str(folder)]
-        subprocess.run(command, check=True, env=os.environ | {"PYTHONHASHSEED": str(seed)}, capture_output=True)
-    return folders
-
-
-def test_making_it_twice_gives_the_same_bytes(remade):
-    first, second = map(files, remade)
-    assert first == second
-
-
-def test_committed_sample_is_what_the_script_makes(remade):
-    made, committed = files(remade[0]), files(SAMPLE)
-    assert sorted(made) == sorted(committed)
-    for name, payload in committed.items():
-        # What zlib packs may differ between its builds; what it holds may not.
-        expand = gzip.decompress if name.endswith(".gz") else bytes
-        assert expand(made[name]) == expand(payload), f"{name}: run python data/make_sample.py"
-
-
 def test_sample_is_small():
-    assert sum(map(len, files(SAMPLE).values())) < 1_000_000
+    assert sum(path.stat().st_size for path in SAMPLE.rglob("*") if path.is_file()) < 1_000_000
 
 
 def test_compressed_files_hold_no_time():
