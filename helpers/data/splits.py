@@ -11,10 +11,26 @@ from sklearn.model_selection import StratifiedGroupKFold, train_test_split
 
 @dataclass(frozen=True)
 class Split:
-    """Row numbers of the two sides, sorted."""
+    """The three sides of a corpus: row numbers, or (see take) the rows themselves.
 
-    train: np.ndarray  # (n_train,)
-    test: np.ndarray  # (n_test,)
+    Args:
+        train, valid, test: (n,) row numbers; valid is empty where there is none.
+    """
+
+    train: np.ndarray
+    valid: np.ndarray
+    test: np.ndarray
+
+    def joined(self) -> "Split":
+        """The validation side put into the training side, sorted: for trainings that watch nothing."""
+        return Split(np.union1d(self.train, self.valid), self.valid[:0], self.test)
+
+    def take(self, frame: pd.DataFrame) -> "Split":
+        """The rows of a frame, side by side: three frames, each numbered from 0, with the frame's attrs."""
+        sides = [frame.iloc[rows].reset_index(drop=True) for rows in (self.train, self.valid, self.test)]
+        for side in sides:
+            side.attrs = dict(frame.attrs)
+        return Split(*sides)
 
 
 def deduplicate(frame: pd.DataFrame, column: str, label: str | None = None) -> pd.DataFrame:
@@ -43,7 +59,7 @@ def stratified_split(labels, *, seed: int, test_size: float = 0.2) -> Split:
     """Stratified train/test split by seed."""
     rows = np.arange(len(labels))
     train, test = train_test_split(rows, test_size=test_size, stratify=np.asarray(labels), random_state=seed)
-    return Split(np.sort(train), np.sort(test))
+    return Split(np.sort(train), np.arange(0), np.sort(test))
 
 
 def grouped_split(labels, groups, *, seed: int, folds: int = 5) -> Split:
@@ -51,7 +67,7 @@ def grouped_split(labels, groups, *, seed: int, folds: int = 5) -> Split:
     splitter = StratifiedGroupKFold(n_splits=folds, shuffle=True, random_state=seed)
     labels = np.asarray(labels)
     train, test = next(splitter.split(np.zeros(len(labels)), labels, np.asarray(groups)))
-    return Split(np.sort(train), np.sort(test))
+    return Split(np.sort(train), np.arange(0), np.sort(test))
 
 
 STS_TOP = 5.0  # STS scores run from 0 to 5
