@@ -144,5 +144,5 @@ def test_stop_words_are_the_lines_of_the_spanish_list(monkeypatch, tmp_path):
     with zipfile.ZipFile(archive, "w") as opened:
         opened.writestr("stopwords/spanish", "de\nmás\n\nqué\n")
         opened.writestr("stopwords/english", "the\n")
-    monkeypatch.setattr("helpers.data.text.obtain_or_sample", lambda name: ({"stopwords": archive}[name], False))
+    monkeypatch.setattr("helpers.data.sources.obtain_or_sample", lambda name: ({"stopwords": archive}[name], False))
     assert stopwords_es() == {"de", "más", "qué"}

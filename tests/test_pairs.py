@@ -5,14 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helpers.data.corpora import load_sick, load_sts
-from helpers.data.splits import (
-    normalize_sentence,
-    pair_key,
-    pretraining_pairs,
-    repeats,
-    tokenize_sentence,
-    without_repeats,
-)
+from helpers.data.splits import pair_key, pretraining_pairs, repeats, without_repeats
+from helpers.data.text import normalize_sentence, tokenize_sentence
 
 TEXTS = st.text(max_size=80)
 

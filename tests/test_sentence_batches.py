@@ -4,8 +4,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from helpers.data.batching import NO_LABEL, EncodedPairs, EncodedSentences, SentenceReader, make_loader, spellings
-from helpers.data.text import UNKNOWN, Vocabulary
+from helpers.data.batching import NO_LABEL, EncodedPairs, EncodedSentences, make_loader
+from helpers.data.text import UNKNOWN, SentenceReader, Vocabulary, spellings
 
 WORDS = ["a", "dog", "Paris", "NATO", "n't", "is", "t-shirt", "shaped"]
 READER = SentenceReader(Vocabulary(WORDS))

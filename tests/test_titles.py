@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from helpers.data.batching import MAX_TOKENS, SubwordTitles, WordTitles, from_description, title_tokens, token_parts
-from helpers.data.text import UNKNOWN, Vocabulary
+from helpers.data.batching import SubwordTitles, WordTitles, from_description
+from helpers.data.text import MAX_TOKENS, UNKNOWN, Vocabulary, title_tokens, token_parts
 
 TITLES = ["Funda Samsung J7", "funda iphone 7", "Zapatilla Nike negra", "zapatilla samsung j7"]
 

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helpers.data.batching import make_triplets
-from helpers.data.splits import normalize_sentence
+from helpers.data.text import normalize_sentence
 
 PAIRS = [
     ("A dog runs", "The dog is running", 4.8, "ENTAILMENT"),

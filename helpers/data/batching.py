@@ -1,19 +1,43 @@
-"""From encoded texts to batches of tensors: ragged storage, padding, batches of like length. Two ways to read a title: the assignment's cleaned words, or words as written with their parts and neighbours. Sentences, pairs and triplets as padded batches: all sentences of a batch in one matrix, for one encoder call. Triplets (anchor, positive, negative) out of graded pairs: what a triplet loss learns from."""
+"""From texts to batches of tensors: ragged ids, padding, rows of like length together; titles, sentences, triplets.
 
-import re
+A data set keeps ids ragged and turns a list of rows into one batch; every batch moves with `.to(device)`.
+"""
+
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from helpers.data.splits import normalize_sentence, tokenize_sentence
-from helpers.data.text import PADDING, UNKNOWN, FeatureVocabulary, Vocabulary, clean_tokens, tokenize, word_form
+from helpers.data.text import (
+    MAX_TOKENS,
+    PADDING,
+    UNKNOWN,
+    FeatureVocabulary,
+    SentenceReader,
+    Vocabulary,
+    clean_tokens,
+    normalize_sentence,
+    title_tokens,
+    token_pairs,
+    token_parts,
+    tokenize,
+    word_form,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+NO_LABEL = -100  # what torch's cross-entropy leaves out
+STRATEGIES = ("random", "sorted", "equal")
+TRIPLET = ["anchor", "positive", "negative"]
+Text = str | Sequence[str]  # a raw text, or its tokens where they are at hand
+Partners = dict[str, list[tuple[str, float, str]]]  # sentence -> (partner, relatedness, entailment) of its pairs
 
 
 class Ragged:
@@ -55,7 +79,12 @@ class PadSequences:
     Args:
         min_length: every batch is at least this wide (and no sequence counts as shorter than 1).
         max_length: longer sequences are cut to this.
-        pad_value: what stands after the end of a sequence.
+        pad_value: what fills a row after the end of its sequence.
+
+    Example:
+        >>> PadSequences()([([1, 2], 0), ([3], 1)])
+        (tensor([[1, 2],
+                [3, 0]]), tensor([2, 1]), tensor([0, 1]))
     """
 
     def __init__(self, min_length: int = 1, max_length: int | None = None, pad_value: int = PADDING):
@@ -76,12 +105,23 @@ class PadSequences:
         return tokens.long(), lengths, torch.tensor([target for _, target in items])
 
 
+# Batches
+
+
+class OnDevice:
+    """Tensors that move together; for frozen dataclasses."""
+
+    def to(self, device: torch.device | str) -> Self:
+        """The same on a device."""
+        return replace(self, **{name: value.to(device) for name, value in vars(self).items() if value is not None})
+
+
 @dataclass(frozen=True)
-class TokenFeatures:
+class TokenFeatures(OnDevice):
     """Features of the distinct tokens of a batch, computed once for each of them.
 
     ids (n,) features of all distinct tokens one after another; offsets (distinct,) where each begins;
-    index (batch, time) which distinct token stands at a position.
+    index (batch, time) number of the distinct token at every position.
     """
 
     ids: Tensor
@@ -90,7 +130,7 @@ class TokenFeatures:
 
 
 @dataclass(frozen=True)
-class Batch:
+class Batch(OnDevice):
     """What a model reads: tokens (batch, time), lengths (batch,), targets (batch,), rows (batch,) in the data set."""
 
     tokens: Tensor
@@ -101,6 +141,90 @@ class Batch:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+
+@dataclass(frozen=True)
+class SentenceBatch(OnDevice):
+    """B rows of one, two (pairs) or three (triplets) sentences: parts = 1, 2, 3.
+
+    tokens (parts * B, time) and lengths (parts * B,): all first sentences, then all second ones, then all third ones;
+    targets (B,) similarity 0 to 1; labels (B,) entailment class, NO_LABEL where there is none; rows (B,) in the data
+    set.
+    """
+
+    tokens: Tensor
+    lengths: Tensor
+    targets: Tensor
+    labels: Tensor
+    rows: Tensor
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def parts(self) -> int:
+        """Sentences per row."""
+        return len(self.tokens) // len(self.rows)
+
+
+class LengthBatches(Sampler[list[int]]):
+    """Which rows go together.
+
+    Args:
+        lengths: (n,) length of every row.
+        strategy: "random"; "sorted" (rows of like length, little padding); "equal" (exactly equal length, no padding).
+        generator: source of the shuffling; None keeps the order fixed (evaluation).
+    """
+
+    def __init__(self, lengths, batch_size: int, strategy: str = "sorted", generator: torch.Generator | None = None):
+        if strategy not in STRATEGIES:
+            raise ValueError(f"strategy {strategy!r} is not one of {', '.join(STRATEGIES)}")
+        if batch_size < 1:
+            raise ValueError(f"batch_size={batch_size}: must be at least 1")
+        self.lengths = torch.as_tensor(np.asarray(lengths))
+        self.batch_size, self.strategy, self.generator = batch_size, strategy, generator
+
+    def __iter__(self) -> Iterator[list[int]]:
+        batches = self._batches()
+        for i in self._order(len(batches)).tolist():
+            yield batches[i].tolist()
+
+    def __len__(self) -> int:
+        if self.strategy == "equal":
+            counts = self.lengths.unique(return_counts=True)[1]
+            return int((counts / self.batch_size).ceil().sum())
+        return -(-len(self.lengths) // self.batch_size)
+
+    def _order(self, n: int) -> Tensor:
+        return torch.arange(n) if self.generator is None else torch.randperm(n, generator=self.generator)
+
+    def _batches(self) -> list[Tensor]:
+        order = self._order(len(self.lengths))
+        if self.strategy != "random":
+            order = order[self.lengths[order].argsort(stable=True)]
+        if self.strategy != "equal":
+            return list(order.split(self.batch_size))
+        counts = self.lengths[order].unique_consecutive(return_counts=True)[1]
+        return [batch for group in order.split(counts.tolist()) for batch in group.split(self.batch_size)]
+
+
+def make_loader(data: Dataset, batch_size: int, *, strategy="sorted", generator=None) -> DataLoader:
+    """A DataLoader whose items are batches (Batch or SentenceBatch).
+
+    Args:
+        data: RaggedTexts or EncodedSentences.
+        strategy: as in LengthBatches.
+        generator: shuffles the rows every epoch (training); None never does.
+    """
+    sampler = LengthBatches(data.lengths, batch_size, strategy, generator)
+    return DataLoader(data, batch_sampler=sampler, collate_fn=_identity)
+
+
+def _identity(batch):
+    return batch
+
+
+# Texts and titles
 
 
 class RaggedTexts(Dataset):
@@ -142,10 +266,10 @@ class RaggedTexts(Dataset):
 
 
 class EncodedTexts(RaggedTexts):
-    """Raw texts, cut into tokens and encoded.
+    """Texts, cut into tokens and encoded.
 
     Args:
-        texts: raw texts.
+        texts: raw texts, or their tokens.
         targets: (len(texts),) class ids; None where there are none (prediction).
         vocabulary: built on the training texts alone.
         scheme: tokenizer scheme.
@@ -154,76 +278,25 @@ class EncodedTexts(RaggedTexts):
         max_tokens: longer texts are cut.
     """
 
-    def __init__(self, texts, targets, vocabulary: Vocabulary, *, scheme="words", features=None, max_tokens=None):
-        tokens = [tokenize(text, scheme)[:max_tokens] for text in texts]
+    def __init__(
+        self, texts: Sequence[Text], targets, vocabulary: Vocabulary, *, scheme: str = "words",
+        features: FeatureVocabulary | None = None, max_tokens: int | None = None,
+    ):  # fmt: skip
+        tokens = [_tokens(text, lambda raw: tokenize(raw, scheme))[:max_tokens] for text in texts]
         known = (map(word_form, sequence) if features else sequence for sequence in tokens)
-        types = _type_features(tokens, features) if features else (None, None)
+        types = _types(tokens, features.encode) if features else (None, None)
         super().__init__(Ragged([vocabulary.encode(sequence) for sequence in known]), targets, *types)
 
 
-def _type_features(tokens: list[list[str]], features: FeatureVocabulary) -> tuple[Ragged, Ragged]:
+def _tokens(text: Text, cut: Callable[[str], Sequence[str]]) -> Sequence[str]:
+    return text if isinstance(text, list | tuple) else cut(text)
+
+
+def _types(tokens: Iterable[Sequence[str]], encode: Callable[[str], np.ndarray]) -> tuple[Ragged, Ragged]:
     """Type number of every token (0 is padding, without features) and the features of every type."""
     numbers: dict[str, int] = {}
     types = [np.array([numbers.setdefault(t, len(numbers) + 1) for t in sequence]) for sequence in tokens]
-    return Ragged(types), Ragged([np.zeros(0, dtype=np.int64), *map(features.encode, numbers)])
-
-
-class LengthBatches(Sampler[list[int]]):
-    """Which rows go together.
-
-    Args:
-        lengths: (n,) length of every row.
-        strategy: "random"; "sorted" (rows of like length, little padding); "equal" (exactly equal length, no padding).
-        generator: source of the shuffling; None keeps the order fixed (evaluation).
-    """
-
-    def __init__(self, lengths, batch_size: int, strategy: str = "sorted", generator: torch.Generator | None = None):
-        if strategy not in ("random", "sorted", "equal"):
-            raise ValueError(f"strategy {strategy!r} is not one of random, sorted, equal")
-        if batch_size < 1:
-            raise ValueError(f"batch_size={batch_size}: must be at least 1")
-        self.lengths = torch.as_tensor(np.asarray(lengths))
-        self.batch_size, self.strategy, self.generator = batch_size, strategy, generator
-
-    def _order(self, n: int) -> Tensor:
-        return torch.arange(n) if self.generator is None else torch.randperm(n, generator=self.generator)
-
-    def _batches(self) -> list[Tensor]:
-        order = self._order(len(self.lengths))
-        if self.strategy == "random":
-            return list(order.split(self.batch_size))
-        order = order[self.lengths[order].argsort(stable=True)]
-        if self.strategy == "sorted":
-            return list(order.split(self.batch_size))
-        counts = self.lengths[order].unique_consecutive(return_counts=True)[1]
-        return [batch for group in order.split(counts.tolist()) for batch in group.split(self.batch_size)]
-
-    def __iter__(self) -> Iterator[list[int]]:
-        batches = self._batches()
-        for i in self._order(len(batches)).tolist():
-            yield batches[i].tolist()
-
-    def __len__(self) -> int:
-        if self.strategy == "equal":
-            counts = self.lengths.unique(return_counts=True)[1]
-            return int((counts / self.batch_size).ceil().sum())
-        return -(-len(self.lengths) // self.batch_size)
-
-
-def make_loader(data: RaggedTexts, batch_size: int, *, strategy="sorted", generator=None) -> DataLoader:
-    """A DataLoader of Batch. With a generator the rows are shuffled every epoch (training); without, never."""
-    sampler = LengthBatches(data.lengths, batch_size, strategy, generator)
-    return DataLoader(data, batch_sampler=sampler, collate_fn=_identity)
-
-
-def _identity(batch: Batch) -> Batch:
-    return batch
-
-
-MAX_TOKENS = 60  # longer titles are cut; the longest of the corpus has fewer
-MAX_LETTERS = 30  # of a token that are looked at
-START = "<s>"
-_WORD = re.compile(r"\w+")
+    return Ragged(types), Ragged([np.zeros(0, dtype=np.int64), *map(encode, numbers)])
 
 
 class WordTitles:
@@ -241,17 +314,16 @@ class WordTitles:
         return RaggedTexts(Ragged([self.vocabulary.encode(kept or ["<unk>"]) for kept in words]), targets)
 
     def description(self) -> dict:
-        """What from_description() needs; JSON holds it."""
+        """What from_description() needs, as JSON holds it."""
         tokens = self.vocabulary.tokens[UNKNOWN + 1 :]
         return {"representation": "words", "tokens": tokens, "stop_words": sorted(self.stop_words)}
 
 
 class SubwordTitles:
-    """Titles as written (lower case, digits kept): each token by its parts and by the pair it makes with the last one.
+    """Titles as written (lower case, digits kept): every token by its parts and by the pair with the one before it.
 
-    Parts are the token itself and its character n-grams with borders (Bojanowski et al. 2017, arXiv:1607.04606). In a
-    batch the pairs stand as `tokens` (0 where the pair was not seen often enough in training) and the parts as
-    `features`.
+    Parts are the token and its character n-grams with borders (Bojanowski et al. 2017, arXiv:1607.04606). A batch
+    holds the pairs as `tokens` (0 where the pair was not seen often enough in training) and the parts as `features`.
 
     Args:
         parts: names of the parts kept, in the order of their ids, from 1 on.
@@ -266,141 +338,45 @@ class SubwordTitles:
 
     @classmethod
     def build(
-        cls, titles: Iterable[str], *, min_count: int = 2, pairs: bool = True, ngrams: tuple[int, int] = (2, 5)
+        cls, titles: Iterable[Text], *, min_count: int = 2, pairs: bool = True, ngrams: tuple[int, int] = (2, 5)
     ) -> "SubwordTitles":
-        """Keep the parts and pairs that stand in at least min_count of the training titles."""
+        """Keep the parts and pairs that occur in at least min_count of the training titles (raw, or their tokens)."""
         parts, seen_pairs, cache = Counter(), Counter(), {}
         for title in titles:
-            tokens = title_tokens(title)
+            tokens = _tokens(title, title_tokens)
             for token in tokens:
                 if token not in cache:
                     cache[token] = token_parts(token, ngrams)
             parts.update({part for token in tokens for part in cache[token]})
-            seen_pairs.update(set(_pairs(tokens)) if pairs else ())
+            seen_pairs.update(set(token_pairs(tokens)) if pairs else ())
         kept = (sorted(name for name, n in counts.items() if n >= min_count) for counts in (parts, seen_pairs))
         return cls(*kept, ngrams)
 
-    def encode(self, titles: Sequence[str], targets=None) -> RaggedTexts:
-        """Raw titles as ids."""
-        numbers: dict[str, int] = {}
-        pairs, types = [], []
-        for title in titles:
-            tokens = title_tokens(title)
-            pairs.append(np.array([self._pairs.get(pair, PADDING) for pair in _pairs(tokens)]))
-            types.append(np.array([numbers.setdefault(token, len(numbers) + 1) for token in tokens]))
-        known = [[self._parts[p] for p in token_parts(token, self.ngrams) if p in self._parts] for token in numbers]
-        features = Ragged([np.array(ids, dtype=np.int64) for ids in ([], *known)])
-        return RaggedTexts(Ragged(pairs), targets, Ragged(types), features)
+    def encode(self, titles: Sequence[Text], targets=None) -> RaggedTexts:
+        """Titles (raw, or their tokens) as ids."""
+        tokens = [_tokens(title, title_tokens) for title in titles]
+        pairs = [np.array([self._pairs.get(pair, PADDING) for pair in token_pairs(sequence)]) for sequence in tokens]
+        return RaggedTexts(Ragged(pairs), targets, *_types(tokens, self._part_ids))
+
+    def _part_ids(self, token: str) -> np.ndarray:
+        known = [self._parts[part] for part in token_parts(token, self.ngrams) if part in self._parts]
+        return np.array(known, dtype=np.int64)
 
     def description(self) -> dict:
-        """What from_description() needs; JSON holds it."""
+        """What from_description() needs, as JSON holds it."""
         return {
             "representation": "subwords", "parts": self.parts, "pairs": self.pairs, "ngrams": list(self.ngrams),
         }  # fmt: skip
 
 
 def from_description(description: dict) -> WordTitles | SubwordTitles:
-    """The representation that description() came from."""
+    """The reader whose description() this is."""
     if description["representation"] == "words":
         return WordTitles(Vocabulary(description["tokens"]), description["stop_words"])
     return SubwordTitles(description["parts"], description["pairs"], description["ngrams"])
 
 
-def title_tokens(title: str) -> list[str]:
-    """Runs of letters and digits, in lower case; never an empty list."""
-    return _WORD.findall(title.lower())[:MAX_TOKENS] or ["<vacío>"]
-
-
-def token_parts(token: str, ngrams: tuple[int, int]) -> list[str]:
-    """The token ("=funda") and its distinct n-grams with borders ("<fu", "fun", …)."""
-    bordered = f"<{token[:MAX_LETTERS]}>"
-    grams = (bordered[i : i + n] for n in range(ngrams[0], ngrams[1] + 1) for i in range(len(bordered) - n + 1))
-    return [f"={token}", *dict.fromkeys(grams)]
-
-
-def _pairs(tokens: list[str]) -> list[str]:
-    return [f"{first} {second}" for first, second in zip([START, *tokens], tokens, strict=False)]
-
-
-CASES = ("exact", "fallback", "lower")
-NO_LABEL = -100  # what torch's cross-entropy leaves out
-MAX_WORDS = 500  # longer sentences are cut: padded, one of them would fill the memory
-
-
-def spellings(word: str, case: str) -> tuple[str, ...]:
-    """The forms under which a word is looked up, first found first taken.
-
-    Args:
-        case: "exact" (as written), "fallback" (as written, then Title, UPPER, lower), "lower" (lower first, then Title,
-            UPPER: a word at the start of a sentence is the same word).
-
-    Raises:
-        ValueError: another case.
-    """
-    if case not in CASES:
-        raise ValueError(f"case {case!r} is not one of {', '.join(CASES)}")
-    others = (word.capitalize(), word.upper())
-    return {"exact": (word,), "fallback": (word, *others, word.lower()), "lower": (word.lower(), *others)}[case]
-
-
-class SentenceReader:
-    """From a sentence to the ids of its words.
-
-    A word that the vocabulary lacks in every spelling is read by the parts between its hyphens ("pyramid-shaped"), and
-    is unknown where these are lacking too. A sentence without any word reads as one unknown word.
-
-    Args:
-        vocabulary: words as spelled in their source; id 0 is padding, 1 unknown.
-        case: as in spellings().
-    """
-
-    def __init__(self, vocabulary: Vocabulary, case: str = "fallback"):
-        spellings("", case)
-        self.vocabulary, self.case = vocabulary, case
-
-    def ids(self, sentence: str) -> np.ndarray:
-        """(words, at least 1) int64."""
-        found = [number for word in tokenize_sentence(sentence) for number in self.word_ids(word)]
-        return np.array(found[:MAX_WORDS] or [UNKNOWN], dtype=np.int64)
-
-    def word_ids(self, word: str) -> list[int]:
-        """One id, or those of the parts of a hyphenated word."""
-        number = self._lookup(word)
-        if number == UNKNOWN and "-" in word:
-            return [self._lookup(part) for part in word.split("-")]
-        return [number]
-
-    def _lookup(self, word: str) -> int:
-        index = self.vocabulary.index
-        return next((index[form] for form in spellings(word, self.case) if form in index), UNKNOWN)
-
-
-@dataclass(frozen=True)
-class SentenceBatch:
-    """B rows of one, two (pairs) or three (triplets) sentences: parts = 1, 2, 3.
-
-    tokens (parts * B, time) and lengths (parts * B,): all first sentences, then all second ones, then all third ones;
-    targets (B,) similarity 0 to 1; labels (B,) entailment class, NO_LABEL where there is none; rows (B,) in the data
-    set.
-    """
-
-    tokens: Tensor
-    lengths: Tensor
-    targets: Tensor
-    labels: Tensor
-    rows: Tensor
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    @property
-    def parts(self) -> int:
-        """Sentences per row."""
-        return len(self.tokens) // len(self.rows)
-
-    def to(self, device: torch.device) -> "SentenceBatch":
-        """The same batch on a device."""
-        return replace(self, **{name: tensor.to(device) for name, tensor in vars(self).items()})
+# Sentences: all sentences of a batch in one matrix, for one call of the encoder
 
 
 class EncodedSentences(Dataset):
@@ -408,12 +384,12 @@ class EncodedSentences(Dataset):
 
     Args:
         columns: one, two or three lists of sentences of equal length.
-        reader: finds the ids.
+        reader: finds the ids; every distinct sentence is read once.
         targets: (n,) similarity 0 to 1; None where there is none.
         labels: (n,) entailment class; None where there is none.
 
     Raises:
-        TypeError: something that is no string (names its position).
+        TypeError: a sentence is not a string (names its row).
         ValueError: columns, targets or labels of unequal length.
     """
 
@@ -465,20 +441,20 @@ def _tensor(values, dtype: torch.dtype) -> Tensor:
     return torch.tensor(np.asarray(values), dtype=dtype)  # a copy: pandas hands out read-only arrays
 
 
-COLUMNS = ["anchor", "positive", "negative", "kind"]
-Partners = dict[str, list[tuple[str, float, str]]]  # sentence -> (partner, relatedness, entailment) of its pairs
+# Triplets (anchor, positive, negative) out of graded pairs
 
 
 def make_triplets(
-    frame: pd.DataFrame, *, seed: int, gap: float = 1.0, related: float = 4.0, unrelated: int = 1, contradictions=False
-) -> pd.DataFrame:
-    """Triplets from the pairs of one side of a split, and from nothing else.
+    frame: "pd.DataFrame", *, seed: int, gap: float = 1.0, related: float = 4.0, unrelated: int = 1,
+    contradictions: bool = False,
+) -> "pd.DataFrame":  # fmt: skip
+    """Triplets for a triplet loss, from the pairs of one side of a split and nothing else.
 
     Args:
         frame: sentence_a, sentence_b, relatedness, and entailment if contradictions are wanted.
         seed: of the sampling of unrelated sentences.
-        gap: two pairs that share a sentence, rated so far apart or more, make a triplet of kind "graded": the shared
-            sentence, its better and its worse partner.
+        gap: two pairs that share a sentence and are rated at least this far apart make a triplet of kind "graded": the
+            shared sentence, its better and its worse partner.
         related: from this relatedness on a pair gives, in both directions, triplets of kind "unrelated" ...
         unrelated: ... as many as this, each with a random sentence that is paired with neither of the two.
         contradictions: add triplets of kind "contradiction": a sentence, one it forms an entailment with, one it
@@ -489,8 +465,10 @@ def make_triplets(
         anchor, positive, negative, kind; no triplet twice (after normalize_sentence).
 
     Raises:
-        ValueError: gap not above 0, or no triplet comes out of the frame.
+        ValueError: gap not above 0, or the frame makes no triplet.
     """
+    import pandas as pd
+
     if gap <= 0:
         raise ValueError(f"gap={gap}: must be above 0, or the better partner would not be better")
     partners, spelled = _partners(frame, contradictions)
@@ -498,13 +476,13 @@ def make_triplets(
     rows += _contradicting(partners) if contradictions else []
     if not rows:
         raise ValueError(f"{len(frame)} pairs make no triplet with gap={gap}, related={related}, unrelated={unrelated}")
-    triplets = pd.DataFrame(rows, columns=COLUMNS).drop_duplicates(COLUMNS[:3]).reset_index(drop=True)
-    for column in COLUMNS[:3]:
+    triplets = pd.DataFrame(rows, columns=[*TRIPLET, "kind"]).drop_duplicates(TRIPLET).reset_index(drop=True)
+    for column in TRIPLET:
         triplets[column] = triplets[column].map(spelled)
     return triplets
 
 
-def _partners(frame: pd.DataFrame, labelled: bool) -> tuple[Partners, dict[str, str]]:
+def _partners(frame: "pd.DataFrame", labelled: bool) -> tuple[Partners, dict[str, str]]:
     """Partners of every sentence, and how a normalised sentence was first spelled."""
     partners, spelled = defaultdict(list), {}
     labels = frame["entailment"] if labelled else [""] * len(frame)
@@ -529,14 +507,14 @@ def _graded(partners: Partners, gap: float) -> Iterator[tuple]:
 
 def _unrelated(partners: Partners, related: float, count: int, random: np.random.Generator) -> Iterator[tuple]:
     sentences = list(partners)
-    met = {anchor: {anchor, *(partner for partner, *_ in rated)} for anchor, rated in partners.items()}
+    paired = {anchor: {anchor, *(partner for partner, *_ in rated)} for anchor, rated in partners.items()}
     for anchor, rated in partners.items():
         for positive, relatedness, _ in rated:
             if relatedness < related:
                 continue
-            drawn = [sentences[i] for i in random.integers(0, len(sentences), count)]
-            strangers = [sentence for sentence in drawn if sentence not in met[anchor] | met[positive]]
-            yield from ((anchor, positive, negative, "unrelated") for negative in strangers)
+            for number in random.integers(0, len(sentences), count):
+                if sentences[number] not in paired[anchor] | paired[positive]:
+                    yield anchor, positive, sentences[number], "unrelated"
 
 
 def _contradicting(partners: Partners) -> Iterator[tuple]:

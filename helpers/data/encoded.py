@@ -1,30 +1,28 @@
-"""Encoded texts on disk, memory-mapped, and the way there in streams: no size of corpus needs more memory.
+"""Encoded texts on disk, memory-mapped, and the streams that write them: a bigger corpus needs no more memory.
 
-From a `.jsonl.gz` to ids every step reads a file and writes one, `CHUNK` titles at a time. What is finished is sealed:
+From a `.jsonl.gz` to ids every step reads a file and writes one, `CHUNK` titles at a time. Finished folders are sealed:
 a folder appears whole, with the size and SHA-256 of each of its files, or not at all.
 """
 
 import json
-import os
 import shutil
-import uuid
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
-import pooch
-from gensim.utils import prune_vocab
 
-from helpers.data.batching import MAX_TOKENS, Ragged, RaggedTexts
+from helpers.data.batching import Ragged, RaggedTexts
 from helpers.data.corpora import meli_chunks
-from helpers.data.text import PADDING, Vocabulary, clean_tokens
+from helpers.data.text import MAX_TOKENS, PADDING, Vocabulary, clean_tokens
+from helpers.files import replacing, sha256_of
 
 CHUNK = 50_000  # titles at a time
 MAX_DISTINCT = 4_000_000  # words counted at a time: some 0.6 GB
 SEAL = "sealed.json"
 VALUES, OFFSETS, TARGETS = "values.npy", "offsets.npy", "targets.npy"
+ADVICE = "delete that folder, it is made again"
 
 
 class SealError(ValueError):
@@ -48,17 +46,17 @@ class MappedRagged(Ragged):
         return super().pad(rows, value).astype(np.int64)
 
 
-def open_encoded(folder: Path) -> RaggedTexts:
+def open_encoded(folder: str | Path) -> RaggedTexts:
     """The texts that write_encoded() left in a folder, for make_loader(): the same batches as from memory.
 
     The ids and where they begin stay on disk; lengths and targets take 16 bytes a text.
 
     Raises:
-        SealError: the arrays do not belong together.
+        SealError: the arrays are damaged or do not fit each other.
     """
-    values, offsets, targets = (_mapped(folder / name) for name in (VALUES, OFFSETS, TARGETS))
+    values, offsets, targets = (_mapped(Path(folder) / name) for name in (VALUES, OFFSETS, TARGETS))
     if len(offsets) != len(targets) + 1 or offsets[0] != 0 or offsets[-1] != len(values):
-        raise SealError(f"{folder}: values, offsets and targets do not belong together: delete that folder")
+        raise SealError(f"{folder}: values, offsets and targets do not fit each other: {ADVICE}")
     return RaggedTexts(MappedRagged(values, offsets), targets.astype(np.int64))
 
 
@@ -66,17 +64,20 @@ def _mapped(path: Path) -> np.ndarray:
     try:
         return np.load(path, mmap_mode="r", allow_pickle=False).view(np.ndarray)
     except (OSError, ValueError) as error:
-        raise SealError(f"{path} is no array that was written here: delete its folder ({error})") from error
+        raise SealError(f"{path} is not an array that was written here: delete its folder ({error})") from error
 
 
-def write_titles(source: Path, titles: Path, targets: Path) -> int:
-    """Reading: the titles of a course file, one a line, and their targets; returns how many.
+# The steps from a course file to ids
+
+
+def write_titles(source: str | Path, titles: str | Path, targets: str | Path) -> int:
+    """Reading: write the titles of a course file, one a line, and their targets; returns how many.
 
     Raises:
         SchemaError: a row is not as it should be.
     """
     found = []
-    with titles.open("w", encoding="utf-8", newline="\n") as file:
+    with Path(titles).open("w", encoding="utf-8", newline="\n") as file:
         for chunk in meli_chunks(source, ["title", "target"]):
             file.writelines(f"{title}\n" for title in chunk["title"].str.replace("\n", " ", regex=False))
             found.append(chunk["target"].to_numpy(np.int32))
@@ -84,27 +85,27 @@ def write_titles(source: Path, titles: Path, targets: Path) -> int:
     return sum(map(len, found))
 
 
-def write_words(titles: Path, words: Path, stop_words: Collection[str]) -> None:
-    """Cleaning: the words of every title as WordTitles reads them, one title a line with spaces between the words."""
-    with words.open("w", encoding="utf-8", newline="\n") as file:
+def write_words(titles: str | Path, words: str | Path, stop_words: Collection[str]) -> None:
+    """Cleaning: write the words of every title as WordTitles reads them, one title a line, spaces between words."""
+    with Path(words).open("w", encoding="utf-8", newline="\n") as file:
         for lines in chunks(titles):
             kept = ([w for w in clean_tokens(title) if w not in stop_words][:MAX_TOKENS] for title in lines)
             file.writelines(f"{' '.join(title)}\n" for title in kept)
 
 
-def chunks(path: Path, size: int = CHUNK) -> Iterator[list[str]]:
+def chunks(path: str | Path, size: int = CHUNK) -> Iterator[list[str]]:
     """The lines of a text file without their ends, `size` at a time."""
-    with path.open(encoding="utf-8", newline="\n") as file:
+    with Path(path).open(encoding="utf-8", newline="\n") as file:
         while lines := [line.removesuffix("\n") for line in islice(file, size)]:
             yield lines
 
 
 def count_words(chunked: Iterable[list[str]], limit: int = MAX_DISTINCT) -> tuple[Counter, int]:
-    """How often each word stands in lines of words, in bounded memory.
+    """Count the words in lines of words, in bounded memory.
 
-    Exact while no more than `limit` words are distinct. Beyond, after a list of lines, words counted at most once are
-    forgotten, the next time at most twice, and so on (gensim's prune_vocab; lossy counting, Manku & Motwani 2002):
-    no count is short by more than the number that is returned, and no word counted more often than that is lost.
+    Exact while no more than `limit` words are distinct. Beyond, words counted less than once, then less than twice,
+    and so on are forgotten until they fit, after each list of lines (as gensim does; lossy counting, Manku & Motwani
+    2002): no count is short by more than the number returned, and no word counted more often than that is lost.
 
     Returns:
         The counts, in order of appearance; the most that any of them may lack.
@@ -115,7 +116,8 @@ def count_words(chunked: Iterable[list[str]], limit: int = MAX_DISTINCT) -> tupl
         while len(counts) > limit:
             floor += 1
             short += floor
-            prune_vocab(counts, floor)
+            for word in [word for word, count in counts.items() if count < floor]:
+                del counts[word]
     return counts, short
 
 
@@ -125,11 +127,12 @@ def ranked_words(counts: Counter, *, min_count: int, max_words: int) -> Vocabula
     return Vocabulary(ranked[:max_words])
 
 
-def write_encoded(words: Path, targets: Path, vocabulary: Vocabulary, folder: Path) -> int:
-    """Encoding: ids (int32), offsets (int64) and targets (int32) of lines of words; returns the number of ids.
+def write_encoded(words: str | Path, targets: str | Path, vocabulary: Vocabulary, folder: str | Path) -> int:
+    """Encoding: write ids (int32), offsets (int64) and targets (int32) of lines of words; returns the number of ids.
 
     A title of which nothing is left is one unknown token.
     """
+    folder = Path(folder)
     folder.mkdir(parents=True)
     lengths = [np.array([max(1, len(line.split())) for line in lines], dtype=np.int32) for lines in chunks(words)]
     offsets = np.concatenate([[0], np.cumsum(np.concatenate(lengths), dtype=np.int64)])
@@ -145,55 +148,56 @@ def write_encoded(words: Path, targets: Path, vocabulary: Vocabulary, folder: Pa
     return end
 
 
-def sealed(folder: Path, make: Callable[[Path], dict]) -> tuple[dict, bool]:
-    """What is told of a folder that is there, verified; or make it, in a place of its own that is then renamed.
+# Sealed folders
+
+
+def sealed(folder: str | Path, make: Callable[[Path], dict]) -> tuple[dict, bool]:
+    """Return a verified folder's facts, or build the folder in a temporary place and rename it.
 
     Args:
-        make: fills the (empty) folder it is given, and returns what JSON holds to be told of it.
+        make: fills the empty folder it is given and returns its facts, as JSON holds them.
 
     Returns:
-        What make() told, and whether the folder was there already.
+        The facts; whether the folder was there already.
 
     Raises:
         SealError: the folder is not as it was written.
     """
+    folder = Path(folder)
     if folder.exists():
         return _verified(folder), True
     for left in folder.parent.glob(f".{folder.name}.*.part"):  # of a run that was killed
         shutil.rmtree(left)
-    part = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}.part")
-    part.mkdir(parents=True)
-    try:
+    with replacing(folder) as part:
+        part.mkdir()
         facts = json.loads(json.dumps(make(part)))
         seal = {"facts": facts, "files": {str(path.relative_to(part)): _stamp(path) for path in _files(part)}}
         (part / SEAL).write_text(json.dumps(seal, ensure_ascii=False, indent=1), encoding="utf-8")
-        os.replace(part, folder)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
     return facts, False
 
 
-def disk_bytes(*paths: Path) -> int:
-    """Size of files and of all that lies in folders."""
-    return sum(file.stat().st_size for path in paths for file in ([path] if path.is_file() else _files(path)))
+def disk_bytes(*paths: str | Path) -> int:
+    """Size of files, and of all files in folders."""
+    return sum(
+        file.stat().st_size for path in map(Path, paths) for file in ([path] if path.is_file() else _files(path))
+    )
 
 
 def _verified(folder: Path) -> dict:
-    advice = "delete that folder, it is made again"
     try:
         seal = json.loads((folder / SEAL).read_text(encoding="utf-8"))
         facts, files = seal["facts"], seal["files"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise SealError(f"{folder}: {SEAL} is missing or damaged: {advice} ({error})") from error
+        raise SealError(f"{folder}: {SEAL} is missing or damaged: {ADVICE} ({error})") from error
     for name, stamp in files.items():
         path = folder / name
         if not path.is_file() or path.stat().st_size != stamp["bytes"] or _stamp(path) != stamp:
-            raise SealError(f"{path} is missing or damaged: {advice}")
+            raise SealError(f"{path} is missing or damaged: {ADVICE}")
     return facts
 
 
 def _stamp(path: Path) -> dict:
-    return {"bytes": path.stat().st_size, "sha256": pooch.file_hash(str(path))}
+    return {"bytes": path.stat().st_size, "sha256": sha256_of(path)}
 
 
 def _files(folder: Path) -> list[Path]:

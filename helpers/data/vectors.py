@@ -1,4 +1,4 @@
-"""Pretrained word vectors: word2vec text and binary, GloVe text; read as a stream, keeping only the wanted words. Word vectors trained on the corpus itself, where no pretrained ones are at hand: word2vec and fastText (gensim). Pretrained vectors for the words of SICK and STS: which files, which case, what a word without a vector gets."""
+"""Word vectors: pretrained files read as streams, vectors trained on the corpus, tables for a network's words."""
 
 import lzma
 import re
@@ -10,19 +10,32 @@ from dataclasses import dataclass
 from functools import lru_cache, partial
 from itertools import chain
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
-from gensim.models import FastText, Word2Vec
-from gensim.models.keyedvectors import KeyedVectors
 
-from helpers.data.batching import SentenceReader, spellings
 from helpers.data.sources import ArchiveError, SourceError, obtain_first, obtain_or_sample, open_stream
-from helpers.data.splits import tokenize_sentence
-from helpers.data.text import PADDING, UNKNOWN, Vocabulary
+from helpers.data.text import PADDING, UNKNOWN, SentenceReader, Vocabulary, spellings, tokenize_sentence
+
+if TYPE_CHECKING:
+    from gensim.models.keyedvectors import KeyedVectors
 
 CUT_STREAM = (EOFError, zlib.error, lzma.LZMAError, struct.error, RuntimeError, zipfile.BadZipFile, OSError)
 HEADER = re.compile(rb"(\d{1,15}) (\d{1,9})\s*")
+# Titles are short and few: with gensim's defaults (alpha 0.025, 5 epochs) the vectors hardly leave their random start.
+COMMON = {"sg": 1, "negative": 5, "sample": 1e-3, "min_alpha": 1e-4, "workers": 1}
+SETTINGS = {
+    "word2vec": {"alpha": 0.1, "window": 10},
+    # 2,000,000 buckets, gensim's default, would take 2.4 GB at 300 dimensions
+    "fasttext": {"alpha": 0.2, "window": 5, "min_n": 4, "max_n": 5, "bucket": 100_000},
+}
+EPOCHS = {"word2vec": 15, "fasttext": 10}
+KINDS = {  # name -> sources in the catalogue: the whole file, its excerpt
+    "glove-840b": ("glove-840b", "glove-840b-sick"),
+    "googlenews": ("googlenews", "googlenews-8k"),
+}
+UNKNOWN_WORDS = ("zero", "random", "mean")
+MOST_FREQUENT = 20_000  # words taken from the top of a whole file, which is sorted by frequency
 
 
 class VectorFileError(ValueError):
@@ -30,8 +43,8 @@ class VectorFileError(ValueError):
 
 
 def read_vectors(
-    path: Path, vocabulary: Collection[str] | None = None, *, limit: int | None = None, case_fallback: bool = False,
-    binary: bool | None = None, member: str | None = None,
+    path: str | Path, vocabulary: Collection[str] | None = None, *, limit: int | None = None,
+    case_fallback: bool = False, binary: bool | None = None, member: str | None = None,
 ) -> tuple[list[str], np.ndarray]:  # fmt: skip
     """Words and their vectors, in the order of the file. The whole file is read and checked unless limit stops it.
 
@@ -39,7 +52,7 @@ def read_vectors(
         path: word2vec text or GloVe text (told apart by the header "count dim"), or word2vec binary; plain, .gz, .bz2
             or .zip.
         vocabulary: wanted words; None: all of them.
-        limit: read the first so many words only, and do not look for the end of the file.
+        limit: read this many words from the top, and do not look for the end of the file.
         case_fallback: a wanted word not in the file takes the vector of its Title, UPPER or lower case, in this order.
         binary: word2vec binary; None: if ".bin" is in the file's name.
         member: file inside a .zip that holds several.
@@ -49,8 +62,12 @@ def read_vectors(
 
     Raises:
         VectorFileError: cut off, damaged, or not such a file.
+
+    Example:
+        >>> words, matrix = read_vectors("glove.6B.100d.txt", ["dog", "cat"])
     """
-    wanted = None if vocabulary is None else _spellings(vocabulary, case_fallback)
+    path, case = Path(path), "fallback" if case_fallback else "exact"
+    wanted = None if vocabulary is None else {form.encode() for word in vocabulary for form in spellings(word, case)}
     found: dict[str, tuple[int, np.ndarray]] = {}
     is_binary = ".bin" in path.suffixes if binary is None else binary
     dim = 0
@@ -63,7 +80,7 @@ def read_vectors(
             if text not in found:  # a repeated word keeps its first vector
                 found[text] = number, _finite(path, number, parse())
     if vocabulary is not None:
-        found = _respell(vocabulary, found, case_fallback)
+        found = _respelled(vocabulary, found, case)
     words = sorted(found, key=lambda word: (found[word][0], word))
     matrix = np.stack([found[word][1] for word in words]) if words else np.empty((0, dim), np.float32)
     return words, matrix
@@ -95,21 +112,13 @@ def embedding_matrix(
     return matrix, known
 
 
-def _spellings(vocabulary: Collection[str], case_fallback: bool) -> set[bytes]:
-    return {form.encode() for word in vocabulary for form in _forms(word, case_fallback)}
-
-
-def _forms(word: str, case_fallback: bool) -> tuple[str, ...]:
-    return (word, word.capitalize(), word.upper(), word.lower()) if case_fallback else (word,)
-
-
-def _respell(vocabulary: Collection[str], found: dict, case_fallback: bool) -> dict:
-    forms = {word: next((f for f in _forms(word, case_fallback) if f in found), None) for word in vocabulary}
+def _respelled(vocabulary: Collection[str], found: dict, case: str) -> dict:
+    forms = {word: next((form for form in spellings(word, case) if form in found), None) for word in vocabulary}
     return {word: found[form] for word, form in forms.items() if form is not None}
 
 
 def _rows(path: Path, member: str | None, binary: bool) -> Iterator[tuple[bytes, int, Callable[[], np.ndarray]]]:
-    """Word, dimension and parser of each row; counts what it yields, so that an early end is told with its counts."""
+    """Word, dimension and parser of each row; counts them, so that the message about an early end can say how many."""
     complete, promised = 0, None
     try:
         with open_stream(path, member) as stream:
@@ -189,32 +198,25 @@ def _finite(path: Path, number: int, vector: np.ndarray) -> np.ndarray:
     return vector.astype(np.float32, copy=False)
 
 
-# Titles are short and few: with gensim's defaults (alpha 0.025, 5 epochs) the vectors hardly leave their random start.
-COMMON = {"sg": 1, "negative": 5, "sample": 1e-3, "min_alpha": 1e-4, "workers": 1}
-SETTINGS = {
-    "word2vec": {"alpha": 0.1, "window": 10},
-    # 2,000,000 buckets, gensim's default, would take 2.4 GB at 300 dimensions
-    "fasttext": {"alpha": 0.2, "window": 5, "min_n": 4, "max_n": 5, "bucket": 100_000},
-}
-EPOCHS = {"word2vec": 15, "fasttext": 10}
+# Vectors trained on the corpus
 
 
 @dataclass(frozen=True)
 class TrainedVectors:
-    """Vectors of one training: `word in vectors` says whether it was seen there, has() whether it gets a vector."""
+    """Vectors of one training: `word in vectors` says whether the training saw it, has() whether it gets a vector."""
 
     kind: str
-    keyed: KeyedVectors
+    keyed: "KeyedVectors"
 
     def __contains__(self, word: str) -> bool:
         return word in self.keyed.key_to_index
 
     def has(self, word: str) -> bool:
-        """Has it a vector? word2vec knows the words it saw; fastText composes others from their n-grams."""
+        """Whether it has a vector: word2vec knows the words it saw, fastText composes others from their n-grams."""
         return word in self or (self.kind == "fasttext" and len(word) + 2 >= SETTINGS["fasttext"]["min_n"])
 
     def lookup(self, words: Iterable[str]) -> tuple[list[str], np.ndarray]:
-        """Those of the words that have a vector, and their (n, dim) float32 matrix: as read_vectors() returns them."""
+        """The words that have a vector, and their (n, dim) float32 matrix: as read_vectors() returns them."""
         known = [word for word in dict.fromkeys(words) if self.has(word)]
         rows = [self.keyed.get_vector(word) for word in known]
         return known, np.stack(rows) if rows else np.empty((0, self.keyed.vector_size), np.float32)
@@ -223,7 +225,7 @@ class TrainedVectors:
         """The nearest words seen in training, with their cosine.
 
         Args:
-            among: look among the so many most frequent words only.
+            among: look among this many of the most frequent words only.
 
         Raises:
             KeyError: the word has no vector.
@@ -247,6 +249,8 @@ def train_vectors(
     Raises:
         ValueError: unknown kind, or no word to train on.
     """
+    from gensim.models import FastText, Word2Vec
+
     if kind not in SETTINGS:
         raise ValueError(f"kind {kind!r} is not one of {', '.join(SETTINGS)}")
     if not any(texts):
@@ -257,12 +261,7 @@ def train_vectors(
     return TrainedVectors(kind, model.wv)
 
 
-KINDS = {  # name -> sources in the catalogue: the whole file, its excerpt
-    "glove-840b": ("glove-840b", "glove-840b-sick"),
-    "googlenews": ("googlenews", "googlenews-8k"),
-}
-UNKNOWN_WORDS = ("zero", "random", "mean")
-MOST_FREQUENT = 20_000  # words taken from the top of a whole file, which is sorted by frequency
+# Tables for the words of sentences
 
 
 @dataclass(frozen=True)
@@ -294,9 +293,9 @@ def vector_table(
 ) -> VectorTable:  # fmt: skip
     """The embedding matrix of a siamese network.
 
-    Its vocabulary holds the words of the vector files: of an excerpt all, of a whole file the most frequent ones and
+    Its vocabulary holds the words of the vector files: all of an excerpt; of a whole file the most frequent ones and
     those of the sentences, so that a trained model reads other sentences too. In profile quick the synthetic sample
-    stands in for a file that cannot be had.
+    replaces a file that cannot be had.
 
     Args:
         vectors: a name of KINDS, or several joined by "+" (a word then has their vectors one after another, zeros for
@@ -330,8 +329,8 @@ def coverage(table: VectorTable, sentences: Iterable[str]) -> dict[str, float]:
     """How many words have a vector.
 
     Returns:
-        "types" and "tokens", how many there are (types as spelled in the sentences); "types_known" and "tokens_known",
-        the share of them with a vector.
+        "types" and "tokens": their number (types as spelled in the sentences); "types_known" and "tokens_known": the
+        share of them with a vector.
     """
     pairs = [pair for s in sentences for pair in zip(tokenize_sentence(s), table.known_words(s), strict=True)]
     types = dict(pairs)
@@ -381,9 +380,9 @@ def _matrix(
 ) -> tuple[np.ndarray, np.ndarray]:
     parts, masks = [], []
     for number, (words, vectors) in enumerate(files):
-        at_hand = set(words)
+        available = set(words)
         forms = [(token, *spellings(token, case)) for token in vocabulary.tokens]
-        names = [next((form for form in spelled if form in at_hand), spelled[0]) for spelled in forms]
+        names = [next((form for form in spelled if form in available), spelled[0]) for spelled in forms]
         part, mask = embedding_matrix(names, words, vectors, seed=seed + number, zero_rows=(PADDING,))
         parts.append(part)
         masks.append(mask)
