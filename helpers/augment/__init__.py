@@ -1,1 +1,1 @@
-"""New sentence pairs from old ones."""
+"""New SICK training pairs from old ones: a lexicon, sentence edits, pairs by transitivity, and the techniques."""

@@ -1,4 +1,4 @@
-"""Words of an English sentence as written: their part of speech, and the sentence with one replaced or left out."""
+"""Edits of an English sentence: the part of speech of its words, and one word replaced or deleted."""
 
 import re
 from collections.abc import Sequence
@@ -11,10 +11,10 @@ DETERMINERS = word_set(
     "four five six several many few"
 )
 BE = word_set("is are was were be been being am isn't aren't wasn't weren't")
-ADVERBIAL = word_set("not very so currently also")  # may stand between a form of be and what it belongs to
+ADVERBIAL = word_set("not very so currently also")  # may separate a form of be from the word that it governs
 PARTICLES = word_set("up down off on away out back")
-MIN_MASS = 0.3  # of the parts of speech that the context allows; less, and the word is used in an unforeseen way
-MIN_SHARE = 0.7  # of the likeliest of these
+MIN_MASS = 0.3  # least share of a word's occurrences that the parts of speech allowed by the context make up
+MIN_SHARE = 0.7  # least share of the likeliest among these
 VOWEL_SOUND = re.compile(r"(?!uni|use|usu|eu|one|ewe)[aeiou]|hour|honest|heir", re.IGNORECASE)
 
 
@@ -23,13 +23,22 @@ def words_of(text: str) -> list[str]:
     return [word.lower() for word in WORD.findall(text)]
 
 
-def part_of_speech(words: Sequence[str], index: int, lexicon: Lexicon) -> str | None:
-    """Part of speech of a word in its sentence, None where that is not certain. No tagger: the lexicon and neighbours.
+def parts_of_speech(text: str, lexicon: Lexicon) -> dict[str, str]:
+    """Word -> part of speech, for the words where it is certain and the same at every place of the text."""
+    words = words_of(text)
+    found: dict[str, set[str | None]] = {}
+    for index, word in enumerate(words):
+        found.setdefault(word, set()).add(part_of_speech(words, index, lexicon))
+    return {word: next(iter(parts)) for word, parts in found.items() if len(parts) == 1 and None not in parts}
 
-    After a determiner stands no verb and no adverb; after a form of be no noun, and an -ing word there is a verb. A
-    verb in base form stands after a function word (to, and); before a particle it is half of another verb (waking up).
-    An adjective stands before a content word or after be. Of what is left the likeliest by the lexicon's counts, if it
-    makes up MIN_SHARE of that, and that MIN_MASS of the word.
+
+def part_of_speech(words: Sequence[str], index: int, lexicon: Lexicon) -> str | None:
+    """Part of speech of a word from the lexicon and its neighbours, without a tagger; None where it is not certain.
+
+    A determiner is followed by no verb and no adverb; a form of be by no noun, and an -ing word there is a verb. A verb
+    in base form follows a function word (to, and); before a particle it is half of another verb (waking up). An
+    adjective comes before a content word or after be. Of what is left the likeliest by the lexicon's counts is taken,
+    if it makes up MIN_SHARE of that, and that MIN_MASS of the word's occurrences.
 
     Args:
         words: the sentence in lower case.
@@ -53,17 +62,13 @@ def part_of_speech(words: Sequence[str], index: int, lexicon: Lexicon) -> str | 
     return best if best and mass >= MIN_MASS and entries[best].share >= MIN_SHARE * mass else None
 
 
-def parts_of_speech(text: str, lexicon: Lexicon) -> dict[str, str]:
-    """Word -> part of speech, of the words of a text for which it is certain and the same at every place."""
-    words = words_of(text)
-    found: dict[str, set[str | None]] = {}
-    for index, word in enumerate(words):
-        found.setdefault(word, set()).add(part_of_speech(words, index, lexicon))
-    return {word: next(iter(parts)) for word, parts in found.items() if len(parts) == 1 and None not in parts}
-
-
 def replace_word(text: str, old: str, new: str) -> str:
-    """The text with another word at every place of one; initial capital and a or an before it follow."""
+    """Replace a word everywhere; an initial capital and the article before it (a, an) are adapted.
+
+    Example:
+        >>> replace_word("A car is near", "car", "automobile")
+        'An automobile is near'
+    """
 
     def put(match: re.Match) -> str:
         word = new.capitalize() if match["word"][0].isupper() else new
@@ -73,13 +78,13 @@ def replace_word(text: str, old: str, new: str) -> str:
 
 
 def delete_word(text: str, old: str) -> str:
-    """The text without a word; initial capital and a or an before it follow."""
+    """Delete a word everywhere; an initial capital and the article before it (a, an) are adapted."""
     kept = _places(old).sub(lambda match: _article(match, match["next"]), text).strip()
     return kept[:1].upper() + kept[1:] if text[:1].isupper() else kept
 
 
 def _places(word: str) -> re.Pattern:
-    """The word, not as a part of a compound, with the article before it and a look at the word after it."""
+    """The word where it is no part of a compound, with the article before it and a look at the word after it."""
     article, place = r"(?:\b(?P<a>[Aa])n?(?P<gap>\s+))?", rf"(?<![\w'’-])(?P<word>{re.escape(word)})(?!\w|['’-]\w)"
     return re.compile(article + place + r"(?P<space>\s*)(?=(?P<next>\w*))", re.IGNORECASE)
 

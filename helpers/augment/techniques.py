@@ -1,10 +1,8 @@
-"""What augmentation knows about words: WordNet, word vectors, how often a word stands in the training sentences.
+"""Augmentation of SICK: seeded transforms of training pairs into new ones, and augment(), which checks them.
 
-New SICK training pairs from old ones: seeded, pure transforms of words, and augment() for all techniques.
-
-A transform takes training pairs and returns new ones, with the columns of load_sick() and three more: technique,
-source_pair_id (the pair it came from) and detail (what was changed for what). Swapping the sentences of a pair is no
-technique here: SICK's relatedness is symmetric and so is a siamese model, f(a, b) = f(b, a); it would learn nothing.
+A technique takes training pairs and returns new ones, with the columns of load_sick() and three more: technique,
+source_pair_id (the pair it came from) and detail (what was changed). Swapping the sentences of a pair is no technique:
+relatedness is symmetric and so is a siamese model, f(a, b) = f(b, a); it would learn nothing.
 """
 
 import re
@@ -12,35 +10,37 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache, partial
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import pandas as pd
 
 from helpers.augment.edits import delete_word, parts_of_speech, replace_word, words_of
 from helpers.augment.lexicon import Entry, Lexicon, load_lexicon, word_set
-from helpers.augment.new_pairs import (
-    PARAPHRASE,
-    LeakError,
-    check_no_leak,
-    drop_known,
-    leaks,
-    make_pairs,
-    repaired_pairs,
-)
+from helpers.augment.new_pairs import PARAPHRASE, check_no_leak, drop_known, leaks, make_pairs, repaired_pairs
 from helpers.data.sources import obtain_or_sample
 from helpers.data.vectors import read_vectors
 
-MAIN_USE = 0.7  # share of its part of speech that a neighbour must have at least
+if TYPE_CHECKING:
+    import pandas as pd
+
+FREQUENT = 10  # least number of distinct training sentences with a word that is replaced or deleted
+RARE = 20  # a word in fewer sentences may become its antonym
+MAIN_USE = 0.7  # least share of its part of speech among a neighbour's occurrences
+SYNONYM_COSINE = 0.66  # chosen by reading: below it are route for road and laying for putting, above big for large
+NEIGHBOUR_COSINE = 0.6
+ANTONYM_COSINE = 0.3  # opposites have similar contexts; below it are words hardly in use (dirtying, unprotective)
+MIN_OPPOSITIONS = 5  # training pairs needed to measure what an antonym does to a rating
+NEGATIONS = word_set("no not nobody nothing never none without isn't aren't doesn't don't cannot can't")
+GENDERED = word_set("he him his she her hers himself herself")
 
 
 @dataclass(frozen=True)
 class WordVectors:
-    """Cosines between words; a word without a vector agrees with none.
+    """Cosines between words; a word without a vector is similar to none.
 
     Args:
         unit: (words, dim) vectors of length 1.
-        row: of each word.
+        row: word -> row of `unit`.
     """
 
     unit: np.ndarray
@@ -48,18 +48,18 @@ class WordVectors:
 
     @classmethod
     def of(cls, words: list[str], vectors: np.ndarray) -> "WordVectors":
-        """From what read_vectors() returns."""
+        """Normalise the vectors that read_vectors() returns."""
         lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
         return cls(vectors / np.maximum(lengths, 1e-12), {word: i for i, word in enumerate(words)})
 
     def cosine(self, first: str, second: str) -> float:
-        """-1 to 1; -1 where one has no vector."""
+        """Cosine of two words, -1 to 1; -1 where one has no vector."""
         if first not in self.row or second not in self.row:
             return -1.0
         return float(self.unit[self.row[first]] @ self.unit[self.row[second]])
 
     def nearest(self, word: str, count: int) -> list[str]:
-        """The words with the highest cosine, best first; none where the word has no vector."""
+        """The `count` most similar words, best first; none for a word without a vector."""
         if word not in self.row:
             return []
         cosines = self.unit @ self.unit[self.row[word]]
@@ -69,10 +69,10 @@ class WordVectors:
 
 @dataclass(frozen=True)
 class Resources:
-    """Lexicon, vectors and counts, all of them of the words of the training sentences and of no others.
+    """Lexicon, vectors and counts of the words of the training sentences, and of no others.
 
     Args:
-        frequency: word -> number of distinct training sentences it stands in.
+        frequency: word -> number of distinct training sentences that contain it.
         sample: lexicon or vectors are the synthetic sample's.
     """
 
@@ -82,11 +82,11 @@ class Resources:
     sample: bool = False
 
     @classmethod
-    def load(cls, train: pd.DataFrame) -> "Resources":
-        """WordNet and GloVe 840B, cut to the words of the training sentences; in profile quick else the sample's.
+    def load(cls, train: "pd.DataFrame") -> "Resources":
+        """Load WordNet and GloVe 840B for these words; in profile quick the sample's where they are missing.
 
         Raises:
-            SourceError: one of them cannot be had.
+            SourceError: one of them is missing.
         """
         sentences = dict.fromkeys(map(str.lower, [*train["sentence_a"], *train["sentence_b"]]))
         frequency = Counter(word for sentence in sentences for word in set(words_of(sentence)))
@@ -95,13 +95,13 @@ class Resources:
         return cls(lexicon, vectors, frequency, sample or lexicon.sample)
 
     def tagger(self) -> Callable[[str], dict[str, str]]:
-        """parts_of_speech() that remembers: a SICK sentence stands in several pairs."""
+        """parts_of_speech() with a cache: a SICK sentence is part of several pairs."""
         return cache(lambda text: parts_of_speech(text, self.lexicon))
 
     def synonyms(self, word: str, part: str, min_cosine: float) -> list[str]:
-        """The lexicon's synonyms whose vectors agree; of an adverb only those that are used alike.
+        """The lexicon's synonyms whose vectors are similar; of an adverb only those with the same parts of speech.
 
-        "inside" is a preposition, too, and "indoors" is none: what a word can be else tells them apart.
+        "inside" is a preposition too, "indoors" is not: their other parts of speech tell them apart.
         """
         lexicon = self.lexicon
         known = lexicon.parts(word)[part].synonyms
@@ -110,33 +110,18 @@ class Resources:
         return [other for other in known if self.vectors.cosine(word, other) >= min_cosine]
 
     def neighbours(self, word: str, part: str, count: int, min_cosine: float) -> list[str]:
-        """Of the nearest words those with the same part of speech, inflection and field (animals, clothes)."""
-        own = self.lexicon.parts(word)[part]
-        alike = []
+        """Among the nearest words those with the same part of speech, inflection and field (animals, clothes)."""
+        own, found = self.lexicon.parts(word)[part], []
         for other in self.vectors.nearest(word, count):
             entry = self.lexicon.parts(other).get(part)
-            if entry and entry.share >= MAIN_USE and (entry.form, entry.field) == (own.form, own.field):
-                alike.append(other)
-        return [other for other in alike if self.vectors.cosine(word, other) >= min_cosine]
-
-
-__all__ = [
-    "TECHNIQUES", "LeakError", "Opposition", "Resources", "antonym_pairs", "augment", "check_no_leak", "deletion_pairs",
-    "measure_opposition", "neighbour_pairs", "repaired_pairs", "synonym_pairs",
-]  # fmt: skip
-
-FREQUENT = 10  # distinct training sentences that a word stands in at least
-RARE = 20  # it stands in fewer
-SYNONYM_COSINE = 0.66  # chosen by reading: below lie route for road and laying for putting, above big for large
-NEIGHBOUR_COSINE = 0.6
-ANTONYM_COSINE = 0.3  # opposites stand in like sentences; below lie words hardly in use (dirtying, unprotective)
-MIN_OPPOSITIONS = 5  # training pairs needed to measure what an antonym does to a rating
-NEGATIONS = word_set("no not nobody nothing never none without isn't aren't doesn't don't cannot can't")
-GENDERED = word_set("he him his she her hers himself herself")
+            alike = entry and entry.share >= MAIN_USE and (entry.form, entry.field) == (own.form, own.field)
+            if alike and self.vectors.cosine(word, other) >= min_cosine:
+                found.append(other)
+        return found
 
 
 class Change(NamedTuple):
-    """Both sentences of a pair after a change, and the change: where (a, b or ab), old and new word."""
+    """Both sentences of a pair after a change; detail says where (a, b or ab), old and new word."""
 
     sentence_a: str
     sentence_b: str
@@ -144,18 +129,18 @@ class Change(NamedTuple):
 
 
 def synonym_pairs(
-    train: pd.DataFrame, *, seed: int, resources: Resources, min_frequency=FREQUENT, min_cosine=SYNONYM_COSINE,
+    train: "pd.DataFrame", *, seed: int, resources: Resources, min_frequency=FREQUENT, min_cosine=SYNONYM_COSINE,
     per_pair=2,
-) -> pd.DataFrame:  # fmt: skip
+) -> "pd.DataFrame":  # fmt: skip
     """A frequent word of one sentence becomes a synonym; relatedness and entailment stay.
 
-    Synonyms are WordNet's, in the same part of speech and inflection, of the word's main sense; a swap is made only if
-    the word vectors agree. Mueller & Thyagarajan (AAAI 2016) enlarge SICK by WordNet synonyms, too.
+    Synonyms are WordNet's, of the word's main sense and in the same part of speech and inflection, and only those whose
+    vectors are similar. Mueller & Thyagarajan (AAAI 2016) enlarge SICK by WordNet synonyms too.
 
     Args:
-        min_frequency: of the word that is replaced.
-        min_cosine: of the two words.
-        per_pair: new pairs from one old pair, at most.
+        min_frequency: of the replaced word.
+        min_cosine: least cosine of the two words.
+        per_pair: most new pairs from one pair.
     """
     tags = resources.tagger()
 
@@ -170,22 +155,21 @@ def synonym_pairs(
 
 
 def antonym_pairs(
-    train: pd.DataFrame, *, seed: int, resources: Resources, below=RARE, min_cosine=ANTONYM_COSINE, per_pair=2
-) -> pd.DataFrame:
-    """A sentence beside itself with a rare word turned into its antonym; or, of a paraphrase, beside the other one.
+    train: "pd.DataFrame", *, seed: int, resources: Resources, below=RARE, min_cosine=ANTONYM_COSINE, per_pair=2
+) -> "pd.DataFrame":
+    """A rare word of a sentence becomes its antonym; the changed sentence is paired with the original one.
 
-    Such a pair is no paraphrase, and its label is not made up: it is what measure_opposition() finds for training pairs
-    that differ by an antonym alone. So nothing is made of pairs that differ otherwise: the changed sentence stands
-    beside the one it was made from or, where a pair is rated PARAPHRASE or more, entails, and shares the word, beside
-    that one's partner. Sentences with a negation are left out.
+    The label is measured: that of training pairs which differ by an antonym alone (measure_opposition). So a changed
+    sentence is paired with its original only or, where the pair is rated PARAPHRASE or more, entails and shares the
+    word, with the original's partner. Sentences with a negation are left out.
 
     Args:
-        below: the word that is replaced stands in fewer distinct training sentences.
-        min_cosine: of the two words.
-        per_pair: new pairs from one old pair, at most.
+        below: the replaced word is in fewer distinct training sentences.
+        min_cosine: least cosine of the two words.
+        per_pair: most new pairs from one pair.
 
     Raises:
-        ValueError: too few training pairs tell what an antonym does.
+        ValueError: too few training pairs to measure what an antonym does.
     """
     label = measure_opposition(train, resources.lexicon)
     frequency, tags = resources.frequency, resources.tagger()
@@ -208,7 +192,7 @@ def antonym_pairs(
 
 
 class Opposition(NamedTuple):
-    """How training pairs were rated that differ in one word and its antonym: count, mean, deviation, usual label."""
+    """Ratings of training pairs that differ by an antonym alone: count, mean, deviation and most frequent label."""
 
     count: int
     relatedness: float
@@ -216,8 +200,8 @@ class Opposition(NamedTuple):
     entailment: str
 
 
-def measure_opposition(train: pd.DataFrame, lexicon: Lexicon) -> Opposition:
-    """What one antonym does to a rating, measured on the training pairs whose sentences differ in nothing else.
+def measure_opposition(train: "pd.DataFrame", lexicon: Lexicon) -> Opposition:
+    """Measure what one antonym does to a rating, on the training pairs whose sentences differ in nothing else.
 
     Raises:
         ValueError: fewer than MIN_OPPOSITIONS such pairs.
@@ -239,17 +223,17 @@ def measure_opposition(train: pd.DataFrame, lexicon: Lexicon) -> Opposition:
 
 
 def neighbour_pairs(
-    train: pd.DataFrame, *, seed: int, resources: Resources, neighbours=5, min_cosine=NEIGHBOUR_COSINE, per_pair=1
-) -> pd.DataFrame:
-    """A word that stands in both sentences becomes, in both, one of its nearest neighbours by word vector.
+    train: "pd.DataFrame", *, seed: int, resources: Resources, neighbours=5, min_cosine=NEIGHBOUR_COSINE, per_pair=1
+) -> "pd.DataFrame":
+    """A noun or adjective of both sentences becomes in both a near neighbour by word vector; labels stay.
 
-    Neighbours are often no synonyms (man, woman): in one sentence the swap would change the rating. Made in both it
-    tells another story twice, and how near the two tellings are to each other stays: relatedness and entailment too.
+    Neighbours are often no synonyms (man, woman): in one sentence the swap would change the rating, in both sentences
+    what they have in common stays.
 
     Args:
-        neighbours: how many are looked at; those of another part of speech or inflection do not count.
-        min_cosine: of the two words.
-        per_pair: new pairs from one old pair, at most.
+        neighbours: how many are considered; those of another part of speech, inflection or field are dropped.
+        min_cosine: least cosine of the two words.
+        per_pair: most new pairs from one pair.
     """
     tags = resources.tagger()
     others = cache(partial(resources.neighbours, count=neighbours, min_cosine=min_cosine))
@@ -265,16 +249,16 @@ def neighbour_pairs(
 
 
 def deletion_pairs(
-    train: pd.DataFrame, *, seed: int, resources: Resources, min_frequency=FREQUENT, per_pair=1
-) -> pd.DataFrame:
-    """A frequent adjective before a noun, or adverb in -ly, that stands in both sentences goes from both; labels stay.
+    train: "pd.DataFrame", *, seed: int, resources: Resources, min_frequency=FREQUENT, per_pair=1
+) -> "pd.DataFrame":
+    """A frequent adjective before a noun, or adverb in -ly, is deleted from both sentences; labels stay.
 
-    Deleting any word, as EDA does (Wei & Zou, EMNLP 2019), would leave half sentences; only modifiers can go. A rare
-    one may be half of a term (martial arts).
+    Deleting any word, as EDA does (Wei & Zou, EMNLP 2019), would leave half sentences; a modifier can go. A rare one
+    may be half of a term (martial arts).
 
     Args:
-        min_frequency: of the word that is left out.
-        per_pair: new pairs from one old pair, at most.
+        min_frequency: of the deleted word.
+        per_pair: most new pairs from one pair.
     """
     tags = resources.tagger()
 
@@ -289,9 +273,9 @@ def deletion_pairs(
 
 
 def _collect(
-    train: pd.DataFrame, technique: str, changes: Callable[[NamedTuple], Iterator[Change]], seed: int, per_pair: int
-) -> pd.DataFrame:
-    """At most per_pair changes of every pair, drawn at random."""
+    train: "pd.DataFrame", technique: str, changes: Callable[[NamedTuple], Iterator[Change]], seed: int, per_pair: int
+) -> "pd.DataFrame":
+    """The new pairs of at most per_pair changes of every pair, drawn at random."""
     rng = np.random.default_rng(seed)
     rows = []
     for pair in train.itertuples():
@@ -303,7 +287,7 @@ def _collect(
 
 
 def _replaced(pair, side: str, old: str, new: str) -> Iterator[Change]:
-    """The change, unless a changed sentence had the new word already."""
+    """The change, unless a sentence to be changed has the new word already."""
     texts = {"a": pair.sentence_a, "b": pair.sentence_b}
     if not any(new in words_of(texts[each]) for each in side):
         texts |= {each: replace_word(texts[each], old, new) for each in side}
@@ -311,13 +295,13 @@ def _replaced(pair, side: str, old: str, new: str) -> Iterator[Change]:
 
 
 def _common(pair, tags: Callable[[str], dict[str, str]]) -> list[tuple[str, str]]:
-    """(word, part of speech) of the words that stand as the same part of speech in both sentences."""
+    """(word, part of speech) of the words that are the same part of speech in both sentences."""
     second = tags(pair.sentence_b)
     return [(word, part) for word, part in tags(pair.sentence_a).items() if second.get(word) == part]
 
 
 def _opposites(text: str, word: str, part: str, resources: Resources, min_cosine: float) -> list[str]:
-    """Antonyms of a word that stands once in a text and that no pronoun is tied to."""
+    """Antonyms of a word that a text has once and that no pronoun refers to."""
     entry = resources.lexicon.parts(word)[part]
     if words_of(text).count(word) != 1 or _tied(entry, text):
         return []
@@ -325,19 +309,19 @@ def _opposites(text: str, word: str, part: str, resources: Resources, min_cosine
 
 
 def _tied(entry: Entry, *texts: str) -> bool:
-    """A person whom a pronoun in the text makes a man or a woman."""
+    """Whether it is a person whose sex a pronoun in the text tells."""
     return entry.field == "noun.person" and any(GENDERED & set(words_of(text)) for text in texts)
 
 
 def _is_modifier(text: str, word: str, part: str, tagged: dict[str, str]) -> bool:
-    """Does the word stand once, before what it modifies, and not in a list (black and white)?"""
+    """Whether the text has the word once, before what it modifies, and not in a list (black and white)."""
     places = re.findall(rf"(?:^|(\w+) ){word} (\w+)", text.lower())
     if len(places) != 1 or words_of(text).count(word) != 1 or places[0][0] in ("and", "or"):
         return False
     return tagged.get(places[0][1]) in ("n", "a") if part == "a" else part == "r" and word.endswith("ly")
 
 
-TECHNIQUES: dict[str, Callable[..., pd.DataFrame]] = {
+TECHNIQUES: dict[str, Callable[..., "pd.DataFrame"]] = {
     "synonyms": synonym_pairs,
     "antonyms": antonym_pairs,
     "repaired": repaired_pairs,
@@ -347,23 +331,29 @@ TECHNIQUES: dict[str, Callable[..., pd.DataFrame]] = {
 
 
 def augment(
-    train: pd.DataFrame, technique: str, *, seed: int, test: pd.DataFrame, resources: Resources | None = None, **options
-) -> pd.DataFrame:
-    """New training pairs by one technique or by "all": each pair once, none known from training, none that leaks.
+    train: "pd.DataFrame", technique: str, *, seed: int, test: "pd.DataFrame", resources: Resources | None = None,
+    **options,
+) -> "pd.DataFrame":  # fmt: skip
+    """New training pairs by one technique or by "all": each pair once, none of the training pairs, none that leaks.
 
     Args:
         train: training pairs, with the columns of load_sick().
         technique: one of TECHNIQUES, or "all".
-        test: what must stay unseen: the test partition, with trial or the held-out fold where a choice rests on them.
-        resources: as Resources.load(train) gives them; None: loaded here.
-        options: of the technique's own function.
+        test: pairs that no training set may contain: the test partition, and trial or the held-out fold where those
+            are evaluated.
+        resources: Resources.load(train); None: loaded here.
+        options: of the technique's function.
 
     Returns:
-        The new pairs alone; pd.concat([train, new]) is the augmented set.
+        The new pairs alone.
 
     Raises:
         ValueError: unknown technique, or a row of train is of the test partition.
-        SourceError: resources cannot be had.
+        SourceError: a resource is missing.
+
+    Example:
+        >>> new = augment(train, "synonyms", seed=1, test=test)
+        >>> enlarged = pd.concat([train, new])
     """
     if technique not in [*TECHNIQUES, "all"]:
         raise ValueError(f"technique {technique!r} is not one of {', '.join(TECHNIQUES)}, all")
@@ -372,6 +362,8 @@ def augment(
     if technique != "repaired" and resources is None:
         resources = Resources.load(train)
     if technique == "all":
+        import pandas as pd
+
         each = [augment(train, name, seed=seed, test=test, resources=resources, **options) for name in TECHNIQUES]
         return drop_known(pd.concat(each), train).reset_index(drop=True)
     needed = {} if technique == "repaired" else {"resources": resources}
