@@ -10,23 +10,32 @@ from hypothesis import strategies as st
 
 from helpers.augment.edits import delete_word, parts_of_speech, replace_word, words_of
 from helpers.augment.lexicon import Entry, Lexicon, word_set
-from helpers.augment.new_pairs import COLUMNS, drop_known, fit_transitivity, leaks
+from helpers.augment.new_pairs import (
+    COLUMNS,
+    LeakError,
+    Transitivity,
+    chains,
+    check_no_leak,
+    drop_known,
+    fit_transitivity,
+    leaks,
+    pair_graph,
+    repaired_pairs,
+)
 from helpers.augment.techniques import (
     TECHNIQUES,
-    LeakError,
     Resources,
     WordVectors,
     antonym_pairs,
     augment,
-    check_no_leak,
     deletion_pairs,
     measure_opposition,
     neighbour_pairs,
-    repaired_pairs,
     synonym_pairs,
 )
 from helpers.data.corpora import load_sick
-from helpers.data.splits import normalize_sentence, pair_keys
+from helpers.data.splits import pair_keys
+from helpers.data.text import normalize_sentence
 
 PERSON, ANIMAL = "noun.person", "noun.animal"
 ENTRIES = {
@@ -280,6 +289,7 @@ def test_a_neighbour_replaces_a_common_noun_in_both_sentences():
     new = made(neighbour_pairs, ("A dog is pulling it", "The dog is pulling", 4.2, "ENTAILMENT"), per_pair=9)
     assert texts(new) == {("A cat is pulling it", "The cat is pulling")}  # no child, no plural, no other verb
     assert new[["relatedness", "entailment"]].to_numpy().tolist() == [[4.2, "ENTAILMENT"]]
+    assert made(neighbour_pairs, ("A dog is pulling it", "The dog is pulling"), min_cosine=1.1).empty
     assert made(neighbour_pairs, ("A dog is near", "The cart is near")).empty
     assert made(neighbour_pairs, ("A man is near", "The man and his dog")).empty
 
@@ -344,6 +354,14 @@ def test_repaired_pairs_are_unrated_ones_with_an_estimate():
     assert row["detail"] == "91 + 92: 4.6, 2"
 
 
+@pytest.mark.parametrize(("rated", "estimate"), [(1.5, 1.0), (2.5, 2.0), (4.4, 5.0)])
+def test_an_estimate_is_a_rating(rated, estimate):
+    rule = Transitivity(intercept=-3.0, weights=(0.0, 2.0), triangles=30, rmse=0.0, agreement=1.0)
+    (chain,) = chains(pair_graph(pairs(("Start", "Middle", 4.6), ("Middle", "End", rated))), paraphrase=4.5)
+    assert (chain.a, chain.b, chain.c) == ("start", "middle", "end")
+    assert rule.relatedness(chain) == pytest.approx(estimate)
+
+
 def test_several_ways_from_one_sentence_to_another_are_averaged():
     ways = [("Start", "One", 4.6), ("One", "End", 2.0), ("Start", "Two", 4.6), ("Two", "End", 3.0)]
     new = repaired_pairs(pairs(*triangles(30), *ways), seed=0)
@@ -379,8 +397,9 @@ TRAIN = pairs(("A child is near", "A dog is near"), ("A cart", "A car"))
         (("A dog is near", "A cart"), False),  # both sentences are known from training
         (("A man is off", "A cart"), True),  # an invented sentence of the test partition
         (("a MAN is off!", "A cart"), True),  # whatever its case and signs
-        (("A cart", "A child is near."), True),  # a test pair, in the other order
-        (("A cart", "A child is far"), False),  # an invented sentence that nobody tests
+        (("A child is near", "A cart"), True),  # a test pair of two training sentences
+        (("A cart", "A child is near."), True),  # in the other order
+        (("A cart", "A child is far"), False),  # an invented sentence that is not held out
     ],
 )
 def test_leaks(new, leaking):

@@ -4,6 +4,7 @@ import os
 from collections import defaultdict
 from pathlib import Path
 
+import nltk
 import pytest
 
 from helpers import settings
@@ -89,7 +90,7 @@ VOCABULARY = word_set(
 
 
 @pytest.fixture(scope="module")
-def lexicon(tmp_path_factory):
+def small(tmp_path_factory):
     return read_wordnet(written_wordnet(tmp_path_factory.mktemp("wordnet") / "corpora"), VOCABULARY)
 
 
@@ -111,26 +112,26 @@ def lexicon(tmp_path_factory):
         ("idling", "v", (), ()),  # the fifth sense of "running"
     ],
 )
-def test_entries(lexicon, word, part, synonyms, antonyms):
-    entry = lexicon.parts(word)[part]
+def test_entries(small, word, part, synonyms, antonyms):
+    entry = small.parts(word)[part]
     assert (entry.synonyms, entry.antonyms) == (synonyms, antonyms)
 
 
-def test_shares_forms_and_fields(lexicon):
-    man = lexicon.parts("man")
+def test_shares_forms_and_fields(small):
+    man = small.parts("man")
     assert set(man) == {"n", "v"}
     assert man["n"].share == pytest.approx(700.5 / 702)
     assert sum(entry.share for entry in man.values()) == pytest.approx(1)
-    assert (lexicon.parts("kids")["n"].form, lexicon.parts("leapt")["v"].form) == ("plural", "past")
-    assert lexicon.parts("took")["v"].form not in {"past", lexicon.parts("taken")["v"].form}
-    assert lexicon.parts("child")["n"].field == "noun.person"
+    assert (small.parts("kids")["n"].form, small.parts("leapt")["v"].form) == ("plural", "past")
+    assert small.parts("took")["v"].form not in {"past", small.parts("taken")["v"].form}
+    assert small.parts("child")["n"].field == "noun.person"
 
 
-def test_opposed_in_either_direction(lexicon):
-    assert lexicon.opposed("women", "men")
-    assert lexicon.opposed("men", "women")
-    assert not lexicon.opposed("men", "woman")
-    assert not lexicon.opposed("men", "unheard")
+def test_opposed_in_either_direction(small):
+    assert small.opposed("women", "men")
+    assert small.opposed("men", "women")
+    assert not small.opposed("men", "woman")
+    assert not small.opposed("men", "unheard")
 
 
 def test_nothing_but_the_vocabulary_and_no_function_words(tmp_path):
@@ -140,7 +141,7 @@ def test_nothing_but_the_vocabulary_and_no_function_words(tmp_path):
 
 
 def test_reading_says_nothing(tmp_path, recwarn, capfd):
-    read_wordnet(written_wordnet(tmp_path / "wn"), ["big", "large"])
+    read_wordnet(str(written_wordnet(tmp_path / "wn")), ["big", "large"])
     assert [str(warning.message) for warning in recwarn] == []
     assert capfd.readouterr() == ("", "")
 
@@ -183,12 +184,25 @@ def test_the_sample_stands_in_for_wordnet_in_quick_alone(monkeypatch, tmp_path):
         load_lexicon(["big"])
 
 
-def test_wordnet_comes_first(monkeypatch, tmp_path):
-    folder = written_wordnet(tmp_path / "wn")
+@pytest.mark.parametrize("kind", ["files", "links to files", "link to the folder"])
+def test_wordnet_comes_first_also_where_the_cache_holds_links(monkeypatch, tmp_path, kind):
+    store, folder = written_wordnet(tmp_path / "store" / "wn"), tmp_path / "cache" / "wn"
+    folder.parent.mkdir()
+    if kind == "files":
+        folder = store
+    elif kind == "link to the folder":
+        folder.symlink_to(store, target_is_directory=True)
+    else:  # as git-annex and content stores keep them, under names of their own
+        folder.mkdir()
+        for number, path in enumerate(sorted(store.iterdir())):
+            moved = path.rename(store.parent / f"{number:02d}")
+            (folder / path.name).symlink_to(moved)
     monkeypatch.setattr(lexicon, "obtain", lambda name: folder / name.removeprefix("wordnet-"))
+    before = list(nltk.data.path)
     found = load_lexicon(["big", "large", "off"])
     assert not found.sample
     assert found.parts("big")["a"].synonyms == ("large",)
+    assert nltk.data.path == before
 
 
 TABLE = "word\tpos\tsynonyms\tantonyms\n"
@@ -197,7 +211,7 @@ TABLE = "word\tpos\tsynonyms\tantonyms\n"
 def test_table(tmp_path):
     path = tmp_path / "table.tsv"
     path.write_text(f"{TABLE}bike\tn\tbicycle,cycle\t\nbike\tv\t\t\nnear\tr\tclose\tfar\npulling\tv\t\tpushing\n")
-    found = read_table(path, {"near"})
+    found = read_table(str(path), {"near"})
     assert found.sample
     assert set(found.entries) == {"bike", "pulling"}
     assert found.parts("bike")["n"].synonyms == ("bicycle", "cycle")
