@@ -1,4 +1,4 @@
-"""The configurations of the MeLi models, by name. A MeLi title classifier that can be saved, loaded and asked. MeLi: training a title classifier on a split, and scoring it."""
+"""MeLi titles: configurations by name, a model that reads titles, and its training. The corpus is in meli_titles."""
 
 import time
 from collections.abc import Sequence
@@ -9,14 +9,13 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
 
 from helpers import settings
-from helpers.data.batching import SubwordTitles, WordTitles, from_description, make_loader
+from helpers.data.batching import RaggedTexts, SubwordTitles, WordTitles, from_description, make_loader
 from helpers.data.splits import stratified_split
 from helpers.data.text import stopwords_es
-from helpers.files import digest
-from helpers.model.checkpoints import load_checkpoint, save_checkpoint
+from helpers.files import digest, hash_of
+from helpers.model import training
 from helpers.model.metrics import bootstrap_interval, multiclass_metrics
 from helpers.model.networks import (
     MLPClassifier,
@@ -27,9 +26,11 @@ from helpers.model.networks import (
 )
 from helpers.model.recovery import recovery
 from helpers.model.scoring import class_scores
-from helpers.model.training import History, Loaders, classification_step, evaluate, fit
-from helpers.tasks.base import named
-from helpers.tasks.meli_titles import Parts, categories, partitions, prepared, titles
+from helpers.model.training import History, Loaders, classification_step
+from helpers.tasks.base import Result, TextModel, check_texts, loaded, named, read_saved, training_facts
+from helpers.tasks.meli_titles import FIRST_SPLIT_SEED, FOLDS, categories, folds, is_whole, load, prepared, split
+
+__all__ = ["FIRST_SPLIT_SEED", "FOLDS", "categories", "folds", "is_whole", "load", "split"]  # of meli_titles
 
 REVISION = 1  # raise it when numbers change on purpose: the rows of the studies are then run again
 
@@ -85,6 +86,50 @@ ATTEMPTS = {  # what was tried on the way to BEST, one step away from it each
     "no_pairs": replace(BEST, pairs=False),
     "no_smoothing": replace(BEST, label_smoothing=0.0),
 }
+
+# Experiments on a tenth of the training titles: one factor at a time, and a random search
+TRIALS = 30
+BASE = replace(BASELINE, epochs=60, patience=4)  # to the plateau, the best epoch on validation kept
+FACTORS: dict[str, dict[str, MeliConfig]] = {
+    "base": {"base": BASE},
+    "hidden_size": {f"hidden_size={n}": replace(BASE, hidden_size=n) for n in (64, 256)},
+    "dense": {f"dense={n}": replace(BASE, dense=n) for n in (128, 256)},
+    "activation": {f"dense=256 {name}": replace(BASE, dense=256, activation=name) for name in ("gelu", "mish", "tanh")},
+    "lr": {f"lr={lr}": replace(BASE, lr=lr) for lr in (1e-4, 3e-4, 3e-3, 1e-2)},
+    "optimizer": {f"sgd lr={lr}": replace(BASE, optimizer="sgd", lr=lr) for lr in (0.1, 0.5)},
+    "weight_decay": {f"weight_decay={wd}": replace(BASE, weight_decay=wd) for wd in (1e-5, 1e-4, 1e-3)},
+    "freeze": {"freeze=False": replace(BASE, freeze=False)},
+    "vectors": {f"vectors={name}": replace(BASE, vectors=name) for name in ("word2vec", "random")},
+    "pooling": {"pooling=max+mean": replace(BASE, pooling="max+mean")},
+    "dropout": {f"dropout={p}": replace(BASE, dropout=p) for p in (0.0, 0.3, 0.5)},
+    "num_layers": {"num_layers=2": replace(BASE, num_layers=2)},
+}
+SPACE = {
+    "hidden_size": (64, 128, 256),
+    "dense": (0, 128, 256),
+    "activation": ("relu", "gelu", "mish", "tanh"),
+    "lr": (3e-4, 1e-3, 3e-3, 1e-2),
+    "optimizer": ("adam", "adam", "sgd"),
+    "weight_decay": (0.0, 1e-5, 1e-4),
+    "freeze": (True, False),
+    "pooling": ("last", "max+mean"),
+    "dropout": (0.1, 0.3, 0.5),
+    "batch_size": (64, 128),
+}
+
+
+def random_configs(count: int = TRIALS, seed: int = settings.SEED) -> dict[str, MeliConfig]:
+    """Configurations drawn from SPACE, each value equally likely; SGD gets 100 times the learning rate of Adam."""
+    generator, drawn = np.random.default_rng(seed), {}
+    while len(drawn) < count:
+        values = {name: choices[generator.integers(len(choices))] for name, choices in SPACE.items()}
+        if values["optimizer"] == "sgd":
+            values["lr"] *= 100
+        drawn.setdefault(hash_of(values), replace(BASE, **values))
+    return {f"s{number:02d}": config for number, config in enumerate(drawn.values())}
+
+
+SEARCH = random_configs()
 CONFIGS = {
     "baseline": BASELINE,
     "mlp": MLP,
@@ -92,6 +137,9 @@ CONFIGS = {
     "seed_longer": SEED_LONGER,
     "best": BEST,
     "averaged": AVERAGED,
+    **ATTEMPTS,
+    **{name: config for group in FACTORS.values() for name, config in group.items()},
+    **SEARCH,
 }
 NAMES = {  # as tables and figures call them
     "baseline": "base (BiLSTM 128)",
@@ -109,16 +157,28 @@ NAMES = {  # as tables and figures call them
     "no_smoothing": "… sin suavizado de rótulos",
 }
 
-
 EVALUATION_BATCH = 512
+TRAIN_CHECKED = 60_000  # training rows that are scored once more after training
 
 
-class MeliModel:
-    """A network with everything needed to read raw titles: configuration, representation, names of the categories."""
+class MeliModel(TextModel):
+    """A title classifier: configuration, representation, names of the categories, network.
+
+    Example:
+        >>> model = MeliModel.load("artifacts/meli-best")
+        >>> model.top(["Funda Samsung J7 Prime"], k=2)
+        [[('CELLPHONE_COVERS', 0.99), ('TABLET_CASES', 0.01)]]
+    """
+
+    task, batch_size, strategy = "meli", EVALUATION_BATCH, "equal"
 
     def __init__(self, config: MeliConfig, reader: WordTitles | SubwordTitles, categories: Sequence[str], vectors=None):
         self.config, self.reader, self.categories = config, reader, list(categories)
         self.network = build_network(config, reader, len(self.categories), vectors)
+
+    def dataset(self, texts: Sequence[str], targets=None) -> RaggedTexts:
+        """Raw titles as ids."""
+        return self.reader.encode(texts, None if targets is None else np.array(targets))
 
     def predict_proba(self, texts: Sequence[str]) -> np.ndarray:
         """(len(texts), categories) float32 probabilities.
@@ -126,16 +186,16 @@ class MeliModel:
         Raises:
             TypeError: an element is not a string (names its position).
         """
-        if isinstance(texts, str):
-            raise TypeError("one string where a list of texts is needed: put it into brackets")
-        for i, text in enumerate(texts):
-            if not isinstance(text, str):
-                raise TypeError(f"title {i} is {type(text).__name__}, not a string")
+        check_texts(texts, "title")
         if len(texts) == 0:
             return np.zeros((0, len(self.categories)), dtype=np.float32)
-        return class_scores(self.network, self.reader.encode(texts), EVALUATION_BATCH).softmax(-1).numpy()
+        return class_scores(self.network, self.dataset(texts), self.batch_size).softmax(-1).cpu().numpy()
 
-    def predict(self, texts: Sequence[str], k: int = 5) -> list[list[tuple[str, float]]]:
+    def predict(self, texts: Sequence[str]) -> np.ndarray:
+        """(len(texts),) names of the likeliest categories."""
+        return np.array(self.categories, dtype=object)[self.predict_proba(texts).argmax(1)]
+
+    def top(self, texts: Sequence[str], k: int = 5) -> list[list[tuple[str, float]]]:
         """For every title the k likeliest categories with their probabilities, best first.
 
         Raises:
@@ -150,24 +210,19 @@ class MeliModel:
             [(self.categories[j], float(row[j])) for j in order] for row, order in zip(probabilities, best, strict=True)
         ]
 
-    def save(self, folder: Path) -> Path:
-        """Tensors and JSON in a folder."""
-        description = {"task": "meli", "config": asdict(self.config), "categories": self.categories}
-        return save_checkpoint(folder, self.network.state_dict(), description | {"reader": self.reader.description()})
+    def description(self) -> dict:
+        """Names of the categories, and what the representation holds."""
+        return {"categories": self.categories, "reader": self.reader.description()}
 
     @classmethod
-    def load(cls, folder: Path) -> "MeliModel":
-        """Read what save() wrote.
+    def load(cls, folder: str | Path) -> "MeliModel":
+        """Read what save() wrote, onto the device that DEVICE names.
 
         Raises:
-            CheckpointError: missing, damaged, or the model of another task.
+            CheckpointError: missing, damaged, of another task, or of a version that this code does not know.
         """
-        tensors, description = load_checkpoint(folder, "meli")
-        model = cls(
-            MeliConfig(**description["config"]), from_description(description["reader"]), description["categories"]
-        )
-        model.network.load_state_dict(tensors)
-        return model
+        tensors, description, config = read_saved(folder, cls.task, MeliConfig)
+        return loaded(cls(config, from_description(description["reader"]), description["categories"]), tensors)
 
 
 def build_network(config: MeliConfig, reader: WordTitles | SubwordTitles, num_classes: int, vectors=None) -> nn.Module:
@@ -194,9 +249,6 @@ def build_network(config: MeliConfig, reader: WordTitles | SubwordTitles, num_cl
         embedding, encoder, num_classes=num_classes, pooling=c.pooling, dense=c.dense, activation=c.activation,
         dropout=c.dropout, skip=c.skip,
     )  # fmt: skip
-
-
-TRAIN_CHECKED = 60_000  # training rows that are scored once more after training
 
 
 def make_optimizers(config: MeliConfig, network: nn.Module, steps: int) -> tuple[list, list]:
@@ -236,119 +288,141 @@ def class_metrics(targets: Tensor, classes: Tensor) -> dict[str, float]:
     return multiclass_metrics(targets.numpy(), classes.numpy())
 
 
-@dataclass(frozen=True)
-class Result:
-    """A trained model and how it did on the test side of its split."""
-
-    metrics: dict[str, float]
-    model: MeliModel
-    history: History
-    test: pd.DataFrame  # rows of the test side, with `predicted`, the class foretold
-
-
-def fit_titles(
-    config: MeliConfig, frame: pd.DataFrame, train: np.ndarray, valid: np.ndarray | None, *, reader=None, vectors=None,
-    seed: int, on_epoch=None, verbose=False, trainer=fit,
+def fit(
+    config: MeliConfig, train: pd.DataFrame, valid: pd.DataFrame | None, *, seed: int,
+    categories: Sequence[str] | None = None, reader: WordTitles | SubwordTitles | None = None,
+    vectors: np.ndarray | None = None, on_epoch=None, verbose=False, trainer=training.fit,
 ) -> tuple[MeliModel, History]:  # fmt: skip
-    """Train on these rows of the frame and nothing else; a training that was interrupted goes on where it stood.
+    """Train on these titles and nothing else; a training that was interrupted goes on where it stood.
 
     Args:
-        train, valid: row numbers; without a validation side all epochs are run and nothing is watched.
-        reader: the representation; None builds the subwords of the training rows.
-        vectors: (len(reader.vocabulary), embedding_dim) of a WordTitles.
+        train, valid: title, category, target; without a validation side all epochs are run and nothing is watched.
         seed: of initial weights, batches and dropout.
-        trainer: called as fit is (fit_on of tasks.distributed, for several processes).
+        categories: names in the order of the targets; None: those of the training side, which must have them all.
+        reader: the representation; None builds the subwords of the training side.
+        vectors: (len(reader.vocabulary), embedding_dim) of a WordTitles (see word_reader).
+        on_epoch, verbose: as in training.fit.
+        trainer: called as training.fit is (distributed.fit_on, for several processes).
+
+    Raises:
+        ValueError: words without a reader, or a target without a name.
     """
-    generator = settings.seed_everything(seed)
-    if reader is None:
-        texts = frame["title"].to_numpy()[train]
-        reader = SubwordTitles.build(texts, min_count=config.min_count, pairs=config.pairs)
-    model = MeliModel(config, reader, categories(frame), vectors)
-    loaders = Loaders(
-        side_loader(model, frame, train, config.batch_size, generator),
-        None if valid is None else side_loader(model, frame, valid),
+    model, _, history = _fitted(
+        config, train, valid, seed, categories, reader, vectors, on_epoch=on_epoch, verbose=verbose, trainer=trainer
     )
-    optimizers, schedulers = make_optimizers(config, model.network, config.epochs * len(loaders.train))
-    with recovery("meli", config=asdict(config), seed=seed, titles=_read(frame, train, valid, vectors)) as kept:
-        history = trainer(
-            model.network, loaders, titles_step(config.label_smoothing), optimizers=optimizers, schedulers=schedulers,
-            epochs=config.epochs, metrics=class_metrics, patience=config.patience, watch="valid_balanced_accuracy",
-            higher_is_better=True, on_epoch=on_epoch, verbose=verbose, recovery=kept,
-        )  # fmt: skip
     return model, history
 
 
-def _read(frame: pd.DataFrame, train: np.ndarray, valid: np.ndarray | None, vectors: np.ndarray | None) -> str:
-    """Digest of all that a training reads."""
-    sides = [train] if valid is None else [train, valid]
-    columns = [frame[name].to_numpy()[rows] for rows in sides for name in ("title", "target")]
-    return digest(*columns, vectors)
+def _fitted(
+    config: MeliConfig, train: pd.DataFrame, valid: pd.DataFrame | None, seed: int, names: Sequence[str] | None,
+    reader: WordTitles | SubwordTitles | None, vectors: np.ndarray | None, *, trainer=training.fit, **options,
+) -> tuple[MeliModel, RaggedTexts, History]:  # fmt: skip
+    """As fit, and the training titles as ids."""
+    generator = settings.seed_everything(seed)
+    texts, targets = _columns(train)
+    if reader is None and config.representation == "words":
+        raise ValueError("titles read as words need a dictionary: pass reader and vectors, as word_reader() makes them")
+    reader = reader or SubwordTitles.build(texts, min_count=config.min_count, pairs=config.pairs)
+    model = MeliModel(config, reader, _names(train) if names is None else names, vectors).to(settings.device())
+    data = model.dataset(texts, targets)
+    loaders = Loaders(
+        make_loader(data, config.batch_size, strategy="equal", generator=generator),
+        None if valid is None else make_loader(model.dataset(*_columns(valid)), EVALUATION_BATCH, strategy="equal"),
+    )
+    optimizers, schedulers = make_optimizers(config, model.network, config.epochs * len(loaders.train))
+    read = digest(texts, targets, *(() if valid is None else _columns(valid)), vectors)
+    with recovery("meli", config=asdict(config), seed=seed, titles=read) as kept:
+        history = trainer(
+            model.network, loaders, titles_step(config.label_smoothing), optimizers=optimizers, schedulers=schedulers,
+            epochs=config.epochs, metrics=class_metrics, patience=config.patience, watch="valid_balanced_accuracy",
+            higher_is_better=True, recovery=kept, **options,
+        )  # fmt: skip
+    return model, data, history
 
 
-def side_loader(
-    model: MeliModel, frame: pd.DataFrame, rows: np.ndarray, batch_size: int = EVALUATION_BATCH, generator=None
-) -> DataLoader:
-    """Batches of equal length of these rows; shuffled where a generator is given."""
-    data = model.reader.encode(frame["title"].to_numpy()[rows], frame["target"].to_numpy()[rows])
-    return make_loader(data, batch_size, strategy="equal", generator=generator)
+def _columns(side: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    return side["title"].to_numpy(), side["target"].to_numpy()
 
 
-def predicted_classes(model: MeliModel, frame: pd.DataFrame, rows: np.ndarray) -> np.ndarray:
-    """(len(rows),) classes foretold."""
-    return evaluate(model.network, side_loader(model, frame, rows), titles_step(0.0)).outputs.numpy()
+def _names(train: pd.DataFrame) -> list[str]:
+    names = categories(train)
+    if len(names) <= train["target"].max():
+        raise ValueError(f"{len(names)} categories in training, targets up to {train['target'].max()}: pass categories")
+    return names
 
 
-def train(
-    config: MeliConfig | str, *, split_seed: int, model_seed: int = 0, rows: int | None = None, epochs: int | None = None,
-    **options,
-) -> Result:  # fmt: skip
-    """Train a configuration on the training side of a split (best: and its validation side), and score it on the test.
+def predicted_classes(model: MeliModel, titles: Sequence[str] | RaggedTexts) -> np.ndarray:
+    """(len(titles),) numbers of the likeliest categories, of raw titles or of a data set."""
+    data = titles if isinstance(titles, RaggedTexts) else model.dataset(titles)
+    return model.outputs(data, lambda network, batch: network(batch).argmax(-1)).numpy()
+
+
+def word_reader(
+    config: MeliConfig, split_seed: int, rows: int | None, *, frame: pd.DataFrame | None = None
+) -> tuple[WordTitles | None, np.ndarray | None]:
+    """Dictionary and vectors of the training side, as notebook 02 makes them; (None, None) for subwords.
 
     Args:
-        config: a Config, or the name of one in CONFIGS.
-        split_seed: 0 is the development split. With the course's whole set the split is the course's own.
-        model_seed: of everything random in training.
-        rows: use a stratified subset of this size; None uses all titles.
-        epochs: instead of the configuration's.
-        options: on_epoch and verbose, as in fit; trainer, as in fit_titles.
-
-    Raises:
-        ValueError: unknown name.
+        split_seed, rows, frame: as in meli_titles.prepared().
     """
-    config = named(config, CONFIGS)
-    if epochs is not None:
-        config = replace(config, epochs=epochs)
-    frame = titles(rows)
-    parts = partitions(frame, split_seed)
-    reader, vectors = word_reader(config, split_seed, rows)
-    train_rows, valid_rows = sides(config, parts)
-    start = time.perf_counter()
-    model, history = fit_titles(
-        config, frame, train_rows, valid_rows, reader=reader, vectors=vectors, seed=model_seed, **options
-    )
-    seconds = time.perf_counter() - start
-    test = frame.iloc[parts.test].assign(predicted=predicted_classes(model, frame, parts.test))
-    checked = np.random.default_rng(model_seed).permutation(train_rows)[:TRAIN_CHECKED]
-    seen = multiclass_metrics(frame["target"].to_numpy()[checked], predicted_classes(model, frame, checked))
-    metrics = {f"train_{name}": value for name, value in seen.items()} | course(model, history)
-    metrics |= scored(test["target"], test["predicted"]) | {"train_seconds": seconds}
-    return Result(metrics, model, history, test)
-
-
-def word_reader(config: MeliConfig, split_seed: int, rows: int | None) -> tuple[WordTitles | None, np.ndarray | None]:
-    """Dictionary and vectors of the training side, as notebook 02 makes them; (None, None) for subwords."""
     if config.representation == "subwords":
         return None, None
-    made = prepared(split_seed, rows)
-    vectors = None
+    made, vectors = prepared(split_seed, rows, frame=frame), None
     if config.vectors != "random":
         vectors = made.vectors(None if config.vectors == "pretrained" else config.vectors)
     return WordTitles(made.vocabulary, stopwords_es()), vectors
 
 
-def sides(config: MeliConfig, parts: Parts) -> tuple[np.ndarray, np.ndarray | None]:
-    """Training rows and validation rows; joined, and None, where the configuration watches nothing."""
-    return (parts.train, parts.valid) if config.valid else (np.union1d(parts.train, parts.valid), None)
+def train(
+    config: MeliConfig | str, *, split_seed: int, model_seed: int | None = None, rows: int | None = None,
+    epochs: int | None = None, **options,
+) -> Result:  # fmt: skip
+    """Train a configuration on the training side of a split (with config.valid=False: and its validation side).
+
+    Args:
+        config: a MeliConfig, or the name of one in CONFIGS.
+        split_seed: 0 is the development split. With the course's whole set the split is the course's own.
+        model_seed: of everything random in training; None: the split seed.
+        rows: use whole categories with about so many titles; None uses all titles.
+        epochs: instead of the configuration's.
+        options: on_epoch, verbose and trainer, as in fit.
+
+    Returns:
+        Metrics: test_ and train_accuracy and _balanced_accuracy, test_low and test_high (95% bootstrap interval of the
+        balanced accuracy), parameters, best_epoch, epochs, valid_balanced_accuracy, valid_accuracy, valid_loss,
+        train_seconds; in test the predicted class numbers, under the row numbers of load(rows).
+
+    Raises:
+        ValueError: unknown name.
+
+    Example:
+        >>> result = train("mlp", split_seed=1)
+        >>> result.metrics["test_balanced_accuracy"], result.model.save("artifacts/meli-mlp")
+    """
+    config = named(config, CONFIGS)
+    if epochs is not None:
+        config = replace(config, epochs=epochs)
+    seed = split_seed if model_seed is None else model_seed
+    frame = load(rows)
+    sides = split(frame, split_seed) if config.valid else split(frame, split_seed).joined()
+    train_side, test = frame.iloc[sides.train], frame.iloc[sides.test]
+    valid = frame.iloc[sides.valid] if config.valid else None
+    read = word_reader(config, split_seed, rows, frame=frame)
+    start = time.perf_counter()
+    model, data, history = _fitted(config, train_side, valid, seed, categories(frame), *read, **options)
+    seconds = time.perf_counter() - start
+    test = test.assign(predicted=predicted_classes(model, test["title"].to_numpy()))
+    metrics = _seen_again(model, data, seed) | course(model, history) | scored(test["target"], test["predicted"])
+    return Result(metrics | {"train_seconds": seconds}, model, history, test)
+
+
+def _seen_again(model: MeliModel, data: RaggedTexts, seed: int) -> dict[str, float]:
+    """Metrics of the trained model on the titles that it was trained on, or on some of them where there are many."""
+    rows = np.random.default_rng(seed).permutation(len(data))[:TRAIN_CHECKED]
+    types = None if data.types is None else data.types.subset(rows)
+    some = RaggedTexts(data.tokens.subset(rows), data.targets[rows], types, data.type_features)
+    found = multiclass_metrics(some.targets.numpy(), predicted_classes(model, some))
+    return {f"train_{name}": value for name, value in found.items()}
 
 
 def take_share(frame: pd.DataFrame, rows: np.ndarray, share: float, *, seed: int) -> np.ndarray:
@@ -367,7 +441,5 @@ def scored(targets, predicted) -> dict[str, float]:
 
 def course(model: MeliModel, history: History) -> dict[str, float]:
     """How training went: size, epochs, and what was measured on validation at the epoch that was kept."""
-    best = history.rows[history.best_epoch - 1]
-    facts = {"parameters": num_trainable_parameters(model.network), "best_epoch": history.best_epoch}
     watched = ("valid_balanced_accuracy", "valid_accuracy", "valid_loss")
-    return facts | {"epochs": len(history.rows)} | {name: best[name] for name in watched if name in best}
+    return training_facts(num_trainable_parameters(model.network), history, watched)

@@ -1,12 +1,10 @@
-"""MeLi titles as the notebooks and models read them, and the two ways to part them: the course's own, or the slice's.
+"""MeLi titles: the corpus, its splits, and what notebook 02 prepares of them (dictionary, ids, vectors), kept on disk.
 
 Whole set: the course's train, validation and test subsets. Slice: only its official test file is there, which is then
-parted 80/10/10 by a seed, stratified; a result on the slice never saw the course's training titles.
+split 80/10/10 by a seed, stratified; a result on the slice never saw the course's training titles.
 
-What preparing the titles leaves for the models: dictionary, encoded titles, vectors; on disk, built when missing.
-
-Everything lies under `artifacts/meli/`, in a folder named by a hash of the configuration, of the data and of the code
-that made it: other settings, data or code never read what is there. Tensors are safetensors, the rest JSON.
+What is prepared lies under `artifacts/meli/`, in a folder named by a hash of configuration, data and tokens, and is
+built when missing. Tensors are safetensors, the rest JSON.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -22,7 +20,7 @@ from helpers import settings
 from helpers.data.batching import Ragged
 from helpers.data.corpora import MELI_SUBSETS, load_meli
 from helpers.data.sources import SourceError, obtain_first
-from helpers.data.splits import stratified_split
+from helpers.data.splits import Split, stratified_split
 from helpers.data.text import PADDING, UNKNOWN, Vocabulary, clean_tokens, stopwords_es
 from helpers.data.vectors import EPOCHS, TrainedVectors, embedding_matrix, read_vectors, train_vectors
 from helpers.files import digest, hash_of, sha256_of
@@ -31,18 +29,15 @@ from helpers.model.checkpoints import DESCRIPTION, CheckpointError, load_checkpo
 FIRST_SPLIT_SEED = 1  # 0 is for development; reported seeds begin here
 FOLDS = 5
 TITLE_COLUMNS = ("title", "category", "label_quality", "split")
+DIM = 300
+SBW = ("sbw", "sbw-gz")
+KINDS = ("sbw", *EPOCHS)
+REVISION = 1  # of what is stored: raise it when the same tokens give other dictionaries, ids or vectors
+STOP_WORDS = ("skip", "unknown")
+SIDES = ("train", "valid", "test")
 
 
-@dataclass(frozen=True)
-class Parts:
-    """Row numbers of the three sides, sorted."""
-
-    train: np.ndarray
-    valid: np.ndarray
-    test: np.ndarray
-
-
-def titles(rows: int | None = None) -> pd.DataFrame:
+def load(rows: int | None = None) -> pd.DataFrame:
     """title, category, label_quality, split, target (categories numbered by order of appearance).
 
     Args:
@@ -54,6 +49,10 @@ def titles(rows: int | None = None) -> pd.DataFrame:
     if rows is not None and rows < len(frame):
         sizes = frame["category"].value_counts().sort_index().sample(frac=1, random_state=settings.SEED)
         kept = sizes.index[sizes.cumsum() <= rows]
+        if kept.empty:
+            raise ValueError(
+                f"rows={rows} titles are fewer than the first category drawn has ({sizes.iloc[0]}): take more"
+            )
         frame = frame[frame["category"].isin(kept)].reset_index(drop=True)
     frame = frame.assign(target=pd.factorize(frame["category"])[0])
     frame.attrs = attrs
@@ -70,26 +69,19 @@ def is_whole(frame: pd.DataFrame) -> bool:
     return set(frame["split"].unique()) == set(MELI_SUBSETS)
 
 
-def partitions(frame: pd.DataFrame, split_seed: int) -> Parts:
-    """The course's own subsets where they are there, whatever the seed; else 80/10/10 of the rows, stratified."""
+def split(frame: pd.DataFrame, seed: int) -> Split:
+    """Row numbers of the course's own subsets where they are there, whatever the seed; else 80/10/10, stratified."""
     if is_whole(frame):
-        return Parts(*(np.flatnonzero(frame["split"] == subset) for subset in MELI_SUBSETS))
-    outer = stratified_split(frame["target"], seed=split_seed, test_size=0.1)
-    inner = stratified_split(frame["target"].to_numpy()[outer.train], seed=split_seed, test_size=1 / 9)
-    return Parts(outer.train[inner.train], outer.train[inner.test], outer.test)
+        return Split(*(np.flatnonzero(frame["split"] == subset) for subset in MELI_SUBSETS))
+    outer = stratified_split(frame["target"], seed=seed, test_size=0.1)
+    inner = stratified_split(frame["target"].to_numpy()[outer.train], seed=seed, test_size=1 / 9)
+    return Split(outer.train[inner.train], outer.train[inner.test], outer.test)
 
 
 def folds(frame: pd.DataFrame, *, count: int = FOLDS, seed: int = FIRST_SPLIT_SEED) -> Iterator[tuple]:
     """(train rows, test rows) of each fold, stratified: every row is tested once."""
     splitter = StratifiedKFold(count, shuffle=True, random_state=seed)
     yield from splitter.split(np.zeros(len(frame)), frame["target"])
-
-
-DIM = 300
-SBW = ("sbw", "sbw-gz")
-KINDS = ("sbw", *EPOCHS)
-REVISION = 1  # of what is stored: raise it when the same tokens give other dictionaries, ids or vectors
-STOP_WORDS = ("skip", "unknown")
 
 
 class ArtifactError(RuntimeError):
@@ -127,7 +119,7 @@ class Prepared:
         vocabulary: of the training side alone, without stop words; 0 is padding, 1 unknown.
         tokens: ids of every title in the order of the frame, at least one each.
         targets: (titles,) int64 category numbers.
-        parts: row numbers of the three sides.
+        split: row numbers of the three sides.
         categories: names in order of appearance, so that categories[target] is the name.
     """
 
@@ -136,12 +128,12 @@ class Prepared:
     vocabulary: Vocabulary
     tokens: Ragged
     targets: np.ndarray
-    parts: Parts
+    split: Split
     categories: list[str]
 
     def train_texts(self) -> list[list[str]]:
         """The training titles as words of the dictionary, unknown ones left out."""
-        return [self.vocabulary.decode(ids[ids > UNKNOWN]) for ids in map(self.tokens.__getitem__, self.parts.train)]
+        return [self.vocabulary.decode(ids[ids > UNKNOWN]) for ids in map(self.tokens.__getitem__, self.split.train)]
 
     def vectors(self, kind: str | None = None) -> np.ndarray:
         """(len(vocabulary), 300) float32 start of an embedding layer; padding is zero, words without a vector random.
@@ -219,15 +211,22 @@ def encode_titles(
     return Ragged([vocabulary.encode(tokens or ["<unk>"]) for tokens in kept])
 
 
-def prepared(split_seed: int, rows: int | None = None, *, min_count: int = 1, stop_words: str = "skip") -> Prepared:
-    """The titles prepared with a configuration (see Config): read from disk, or built and written there.
+def prepared(
+    split_seed: int, rows: int | None = None, *, min_count: int = 1, stop_words: str = "skip",
+    frame: pd.DataFrame | None = None,
+) -> Prepared:  # fmt: skip
+    """The titles prepared with a configuration: read from disk, or built and written there.
+
+    Args:
+        split_seed, rows, min_count, stop_words: as in PreparedConfig.
+        frame: load(rows), where it is at hand.
 
     Raises:
         ArtifactError: what is on disk is damaged.
         SourceError, SchemaError: the titles or the stop words cannot be had or read.
     """
     config = PreparedConfig(split_seed, rows, min_count, stop_words)
-    frame, stopped = titles(rows), stopwords_es()
+    frame, stopped = load(rows) if frame is None else frame, stopwords_es()
     token_lists = [clean_tokens(title) for title in frame["title"]]
     identity = asdict(config) | {
         "data": frame.attrs["sha256"],
@@ -241,8 +240,7 @@ def prepared(split_seed: int, rows: int | None = None, *, min_count: int = 1, st
     tensors, content = _stored(folder, lambda: _encode(frame, token_lists, config, stopped, identity))
     return Prepared(
         config, folder, Vocabulary(content["words"]), _ragged(tensors["values"].numpy(), tensors["lengths"].numpy()),
-        tensors["targets"].numpy(), Parts(*(tensors[side].numpy() for side in ("train", "valid", "test"))),
-        content["categories"],
+        tensors["targets"].numpy(), Split(*(tensors[side].numpy() for side in SIDES)), content["categories"],
     )  # fmt: skip
 
 
@@ -253,18 +251,14 @@ def _encode(
     stop_words: frozenset[str],
     identity: dict,
 ) -> tuple[dict, dict]:
-    parts = partitions(frame, config.split_seed)
-    counted = ([token for token in token_lists[i] if token not in stop_words] for i in parts.train)
+    sides = split(frame, config.split_seed)
+    counted = ([token for token in token_lists[i] if token not in stop_words] for i in sides.train)
     vocabulary = Vocabulary.build(counted, min_count=config.min_count)
     tokens = encode_titles(token_lists, vocabulary, stop_words, config.stop_words)
     values, _ = tokens.take(np.arange(len(tokens)))
     arrays = {"values": values, "lengths": tokens.lengths, "targets": frame["target"].to_numpy(np.int64)}
-    arrays |= {"train": parts.train, "valid": parts.valid, "test": parts.test}
-    content = {
-        "words": vocabulary.tokens[UNKNOWN + 1 :],
-        "categories": categories(frame),
-        "identity": identity,
-    }
+    arrays |= dict(zip(SIDES, (sides.train, sides.valid, sides.test), strict=True))
+    content = {"words": vocabulary.tokens[UNKNOWN + 1 :], "categories": categories(frame), "identity": identity}
     return {name: torch.from_numpy(np.array(array)) for name, array in arrays.items()}, content
 
 

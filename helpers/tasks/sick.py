@@ -1,4 +1,4 @@
-"""The configurations of the SICK models, by name. Which SICK pairs train, are held out and judge; the STS pairs that may come before; their words' vectors. The siamese network of a configuration, what it is trained on, and a model that can be saved, loaded and asked. Training a siamese network: on STS pairs first, then on pairs that its own teachers rated, then on SICK. SICK relatedness: training (on STS pairs first, if wanted), scores, and the reference without training."""
+"""SICK relatedness: configurations by name, which pairs train and test, the siamese model, its training and scores."""
 
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -10,32 +10,21 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 import torch
-from sklearn.model_selection import StratifiedKFold
 from torch import Tensor
 
 from helpers import settings
 from helpers.augment.new_pairs import candidate_pairs
-from helpers.data.batching import (
-    NO_LABEL,
-    EncodedPairs,
-    EncodedSentences,
-    SentenceBatch,
-    SentenceReader,
-    make_loader,
-    make_triplets,
-)
-from helpers.data.corpora import load_sick, load_sts
-from helpers.data.splits import pretraining_pairs, repeats, stratified_split
-from helpers.data.text import Vocabulary
+from helpers.data.batching import NO_LABEL, EncodedSentences, SentenceBatch, make_loader, make_triplets
+from helpers.data.corpora import ENTAILMENTS, load_sick, load_sts
+from helpers.data.splits import Split, pretraining_pairs, repeats, stratified_split
+from helpers.data.text import SentenceReader, Vocabulary
 from helpers.data.vectors import VectorTable, vector_table
 from helpers.files import digest, hash_of
-from helpers.model import siamese
-from helpers.model.checkpoints import load_checkpoint, save_checkpoint
+from helpers.model import siamese, training
 from helpers.model.metrics import (
     SIMILAR,
     Calibration,
     entailment_classifier,
-    pair_features,
     relatedness_metrics,
     scores,
     similar_accuracy,
@@ -46,15 +35,14 @@ from helpers.model.metrics import (
 from helpers.model.networks import RecurrentEncoder, TokenEmbedding, num_trainable_parameters
 from helpers.model.recovery import recovery
 from helpers.model.siamese import (
-    CosineHead,
     entailment_loss,
     pairwise_ranking_loss,
     relatedness_kl_loss,
     similarity_mse_loss,
     triplet_ranking_loss,
 )
-from helpers.model.training import History, Loaders, Metrics, Step, evaluate, fit
-from helpers.tasks.base import named
+from helpers.model.training import History, Loaders, Metrics, Step
+from helpers.tasks.base import Result, TextModel, check_texts, loaded, named, read_saved, training_facts
 
 REVISION = 1  # raise it when numbers change on purpose: the rows of the studies are then run again
 
@@ -156,7 +144,7 @@ LOSSES = {
     "cosine": replace(DISTRIBUTION, loss="cosine"),
     "distribution": DISTRIBUTION,
 }
-VARIANTS = {  # told on test, beside the losses
+VARIANTS = {  # evaluated on test, beside the losses
     "averaged": replace(DISTRIBUTION, averaged=True, pooling="last"),
     "googlenews": replace(DISTRIBUTION, vectors="googlenews", case="fallback"),  # it knows "A", not "a"
     "both_vectors": replace(DISTRIBUTION, vectors=BOTH),
@@ -185,7 +173,7 @@ ATTEMPTS = {  # what was tried on the way to BEST, one step away from it each
     "last_state": replace(BEST, pooling="last"),
     "two_layers": replace(BEST, num_layers=2),
 }
-CONFIGS = LOSSES | VARIANTS | ABLATIONS | {"best": BEST, "best_alone": BEST_ALONE, "taught": TAUGHT}
+CONFIGS = LOSSES | VARIANTS | ABLATIONS | {"best": BEST, "best_alone": BEST_ALONE, "taught": TAUGHT} | ATTEMPTS
 NAMES = {  # as tables and figures call them
     "pairwise": "ranking de pares, y = 1 desde 4",
     "graded_pairwise": "ranking de pares, y = (r − 1)/4",
@@ -216,28 +204,37 @@ NAMES = {  # as tables and figures call them
     "two_layers": "… dos capas BiLSTM",
 }
 
-
 FOLDS = 5
 EVALUATIONS = ("trial", "test", *(f"cv{fold}" for fold in range(FOLDS)))
+PARTITIONS = ("train", "trial", "test")
+EVALUATION_BATCH = 256
+REMEMBERED = 8  # pre-trainings that a process keeps: arms of one seed begin alike
+Augment = Callable[..., pd.DataFrame]  # (training pairs, technique, *, seed, test: what must stay unseen) -> new pairs
 
 
-class Sides(NamedTuple):
-    """Pairs that train, pairs held out of training to select an epoch and to calibrate, pairs that judge."""
-
-    train: pd.DataFrame
-    held: pd.DataFrame
-    judged: pd.DataFrame
-
-
-def sides(evaluate_on: str, *, held_share: float = 0.1, rows: int | None = None) -> Sides:
-    """The SICK pairs of an evaluation; the same ones every time.
+def load(rows: int | None = None) -> pd.DataFrame:
+    """SICK: pair_id, sentence_a, sentence_b, relatedness (1 to 5), entailment, partition (train, trial, test).
 
     Args:
-        evaluate_on: "test" (train on the train partition, hold out the trial one), "trial", or "cv0" to "cv4": a fold
-            of train and trial together, stratified by relatedness; pairs that share a sentence may stand on different
-            sides, as they do between SICK's own partitions. But for "test" the held-out pairs are a share of the
-            training side.
-        held_share: of the training side.
+        rows: take about so many pairs of each partition, stratified by relatedness; None takes all.
+    """
+    frame = load_sick()
+    if rows is None:
+        return frame
+    kept = [_cut(frame, np.flatnonzero(frame["partition"] == name), rows) for name in PARTITIONS]
+    return frame.iloc[np.sort(np.concatenate(kept))].reset_index(drop=True)
+
+
+def split(frame: pd.DataFrame, evaluate_on: str = "test", *, held_share: float = 0.1, rows: int | None = None) -> Split:
+    """Row numbers of the pairs that train, validate (select an epoch, calibrate) and test; the same ones every time.
+
+    Args:
+        frame: as load() returns it.
+        evaluate_on: "test" (train on the train partition, validate on the trial one), "trial", or "cv0" to "cv4": a
+            fold of train and trial together, stratified by relatedness; pairs that share a sentence may be on
+            different sides, as they are in SICK's own partitions. But for "test" a share of the training side
+            validates.
+        held_share: that share.
         rows: cut each side to about so many pairs, stratified (profile quick).
 
     Raises:
@@ -245,52 +242,53 @@ def sides(evaluate_on: str, *, held_share: float = 0.1, rows: int | None = None)
     """
     if evaluate_on not in EVALUATIONS:
         raise ValueError(f"evaluate_on={evaluate_on!r} is not one of {', '.join(EVALUATIONS)}")
-    frame = load_sick()
-    parts = {name: part.reset_index(drop=True) for name, part in frame.groupby("partition")}
+    train, trial, test = (np.flatnonzero(frame["partition"] == name) for name in PARTITIONS)
     if evaluate_on == "test":
-        found = [parts["train"], parts["trial"], parts["test"]]
-    else:
-        rest, judged = parts["train"], parts["trial"]
-        if evaluate_on != "trial":
-            pool = pd.concat([rest, judged], ignore_index=True)
-            folds = StratifiedKFold(FOLDS, shuffle=True, random_state=settings.SEED).split(pool, _levels(pool))
-            rest, judged = (pool.iloc[side] for side in list(folds)[int(evaluate_on[2:])])
-        split = stratified_split(_levels(rest), seed=settings.SEED, test_size=held_share)
-        found = [rest.iloc[split.train], rest.iloc[split.test], judged]
-    found = [_cut(part.reset_index(drop=True), rows) for part in found]
-    for part in found:
-        part.attrs = dict(frame.attrs)
-    return Sides(*found)
+        return Split(*(_cut(frame, side, rows) for side in (train, trial, test)))
+    rest, tested = train, trial
+    if evaluate_on != "trial":
+        from sklearn.model_selection import StratifiedKFold
+
+        pool = np.concatenate([train, trial])
+        folds = StratifiedKFold(FOLDS, shuffle=True, random_state=settings.SEED).split(pool, _levels(frame, pool))
+        rest, tested = (pool[side] for side in list(folds)[int(evaluate_on[2:])])
+    inner = stratified_split(_levels(frame, rest), seed=settings.SEED, test_size=held_share)
+    return Split(*(_cut(frame, side, rows) for side in (rest[inner.train], rest[inner.test], tested)))
 
 
-def _levels(frame: pd.DataFrame) -> pd.Series:
-    """Five equally large levels of relatedness."""
-    return pd.qcut(frame["relatedness"].rank(method="first"), 5, labels=False)
+def _levels(frame: pd.DataFrame, rows: np.ndarray) -> pd.Series:
+    """Five equally large levels of relatedness of these rows."""
+    return pd.qcut(frame["relatedness"].iloc[rows].rank(method="first"), 5, labels=False)
 
 
-def _cut(frame: pd.DataFrame, rows: int | None) -> pd.DataFrame:
-    if rows is None or rows >= len(frame):
-        return frame
-    return frame.iloc[stratified_split(_levels(frame), seed=settings.SEED, test_size=rows).test].reset_index(drop=True)
+def _cut(frame: pd.DataFrame, side: np.ndarray, rows: int | None) -> np.ndarray:
+    if rows is None or rows >= len(side):
+        return side
+    return side[stratified_split(_levels(frame, side), seed=settings.SEED, test_size=rows).test]
 
 
-def unseen(chosen: Sides, *, with_held: bool = True) -> pd.DataFrame:
-    """What nothing trained on may hold: the pairs that judge, those held out, and SICK's test whatever judges."""
-    sick = load_sick()
-    test = sick[sick["partition"] == "test"]
-    return pd.concat([test, chosen.judged, *([chosen.held] if with_held else [])], ignore_index=True)
-
-
-def sts_pairs(chosen: Sides, rows: int | None = None) -> pd.DataFrame:
-    """STS pairs to train on first, with no sentence of unseen().
+def unseen(frame: pd.DataFrame, sides: Split, *, with_valid: bool = True) -> pd.DataFrame:
+    """What no training may read: the test side, the validation side, and SICK's test partition whatever is evaluated.
 
     Args:
+        frame: as load() returns it.
+        sides: split(frame, ...).take(frame).
+    """
+    test = frame[frame["partition"] == "test"]
+    return pd.concat([test, sides.test, *([sides.valid] if with_valid else [])], ignore_index=True)
+
+
+def sts_pairs(frame: pd.DataFrame, sides: Split, rows: int | None = None) -> pd.DataFrame:
+    """STS pairs to train on first, with no sentence of unseen(frame, sides).
+
+    Args:
+        frame, sides: as in unseen().
         rows: so many of them, seeded (profile quick).
 
     Returns:
         As pretraining_pairs().
     """
-    found = pretraining_pairs(load_sts(), load_sick(), held_out=unseen(chosen))
+    found = pretraining_pairs(load_sts(), frame, held_out=unseen(frame, sides))
     if rows is None or rows >= len(found):
         return found
     return found.sample(rows, random_state=settings.SEED).reset_index(drop=True)
@@ -309,11 +307,18 @@ def covered(sts: pd.DataFrame, table: VectorTable, share: float) -> pd.DataFrame
     return kept
 
 
-def words_of(config: SickConfig, chosen: Sides, sts: pd.DataFrame | None, seed: int) -> VectorTable:
-    """The word vectors of a configuration; words of the judged pairs are but looked up among pretrained ones."""
-    frames = [chosen.train, chosen.held, *([] if sts is None else [sts])]
-    trained, judged = ([s for frame in group for s in _both(frame)] for group in (frames, [chosen.judged]))
-    return vector_table(config.vectors, trained, case=config.case, unknown=config.unknown, seed=seed, lookup=judged)
+def words_of(config: SickConfig, sides: Split, seed: int, sts: pd.DataFrame | None = None) -> VectorTable:
+    """The word vectors of a configuration; words of the test side are but looked up among pretrained ones.
+
+    Args:
+        sides: frames of pairs; validation and test may be None.
+        seed: of the vectors of unknown words.
+        sts: pairs that are trained on first.
+    """
+    trained = [sentence for frame in (sides.train, sides.valid, sts) for sentence in _both(frame)]
+    return vector_table(
+        config.vectors, trained, case=config.case, unknown=config.unknown, seed=seed, lookup=list(_both(sides.test))
+    )
 
 
 def sentences(frame: pd.DataFrame) -> tuple[list[str], list[str]]:
@@ -321,12 +326,114 @@ def sentences(frame: pd.DataFrame) -> tuple[list[str], list[str]]:
     return frame["sentence_a"].tolist(), frame["sentence_b"].tolist()
 
 
-def _both(frame: pd.DataFrame) -> Iterable[str]:
-    return (sentence for column in sentences(frame) for sentence in column)
+def _both(frame: pd.DataFrame | None) -> Iterable[str]:
+    return () if frame is None else (sentence for column in sentences(frame) for sentence in column)
 
 
-CLASSES = ("NEUTRAL", "ENTAILMENT", "CONTRADICTION")
-EVALUATION_BATCH = 256
+class SimilarityModel(TextModel):
+    """A siamese network with everything needed to read English sentences and to answer on the 1..5 scale.
+
+    Args:
+        config: of the network.
+        vocabulary: words of the rows of `vectors`.
+        vectors: (len(vocabulary), dim) initial word vectors.
+
+    Example:
+        >>> model = SimilarityModel.load("artifacts/sick-best")
+        >>> model.similarity("A dog is running", "A puppy runs")
+        4.2
+    """
+
+    task, batch_size = "sick", EVALUATION_BATCH
+
+    def __init__(self, config: SickConfig, vocabulary: Vocabulary, vectors: np.ndarray):
+        self.config, self.reader = config, SentenceReader(vocabulary, config.case)
+        self.network = build_network(config, vectors)
+        self.calibration = Calibration.fit([], [], "none")
+        self.threshold = SIMILAR  # relatedness, after calibration, from which a pair counts as similar
+
+    def dataset(
+        self, first: Sequence[str], second: Sequence[str] | None = None, *, targets=None, labels=None
+    ) -> EncodedSentences:
+        """Raw sentences, or pairs of them, as ids; targets (similarity 0 to 1) and labels as in EncodedSentences."""
+        columns = [first] if second is None else [first, second]
+        for column in columns:
+            if isinstance(column, str):
+                check_texts(column, "sentence")
+        return EncodedSentences(columns, self.reader, targets=targets, labels=labels)
+
+    def encode(self, texts: Sequence[str]) -> np.ndarray:
+        """(n, d) float32 sentence vectors; any string will do, also an empty or a very long one.
+
+        Raises:
+            TypeError: an element is not a string (names its position), or `texts` is one string.
+        """
+        data = self.dataset(texts)
+        if len(data) == 0:
+            return np.zeros((0, self.network.encoder.output_size), dtype=np.float32)
+        return self.outputs(data, lambda network, batch: network.vectors(batch)[0]).numpy()
+
+    def raw_similarity(self, first: Sequence[str], second: Sequence[str]) -> np.ndarray:
+        """(n,) similarity before calibration: 1 the same, about 0 unrelated."""
+        data = self.dataset(first, second)
+        if len(data) == 0:
+            return np.zeros(0)
+        return self.outputs(data, lambda network, batch: network.similarity(network(batch))).double().numpy()
+
+    def entailment(self, first: Sequence[str], second: Sequence[str]) -> np.ndarray:
+        """(n, 3) probabilities of ENTAILMENTS.
+
+        Raises:
+            ValueError: the network has no second head (entailment_weight 0).
+        """
+        if self.network.entailment is None:
+            raise ValueError("this network was trained without entailment: entailment_weight is 0")
+
+        def logits(network: siamese.SiameseNetwork, batch: SentenceBatch) -> Tensor:
+            return network.entailment(siamese.symmetric_features(*network.vectors(batch)))
+
+        return self.outputs(self.dataset(first, second), logits).softmax(-1).numpy()
+
+    def similarity(self, first, second):
+        """Relatedness from 1 to 5 of two sentences (a float), or of two lists of them ((n,) array).
+
+        Raises:
+            TypeError: something that is no string.
+            ValueError: lists of unequal length.
+        """
+        if isinstance(first, str) and isinstance(second, str):
+            return float(self.similarity([first], [second])[0])
+        return self.calibration(self.raw_similarity(first, second))
+
+    def similar(self, first: Sequence[str], second: Sequence[str]) -> np.ndarray:
+        """(n,) whether the two sentences say about the same."""
+        return self.similarity(first, second) >= self.threshold
+
+    def calibrate(self, pairs: pd.DataFrame) -> None:
+        """Fit the way from similarity to 1..5, and the threshold of `similar`, on pairs held out of training."""
+        similarity = self.raw_similarity(*sentences(pairs))
+        self.calibration = Calibration.fit(similarity, pairs["relatedness"], self.config.calibration)
+        self.threshold = similar_threshold(pairs["relatedness"], self.calibration(similarity))
+
+    def description(self) -> dict:
+        """Calibration, threshold and words."""
+        tokens = self.reader.vocabulary.tokens[2:]
+        return {"calibration": asdict(self.calibration), "threshold": self.threshold, "tokens": tokens}
+
+    @classmethod
+    def load(cls, folder: str | Path) -> "SimilarityModel":
+        """Read what save() wrote, onto the device that DEVICE names.
+
+        Raises:
+            CheckpointError: missing, damaged, of another task, or of a version that this code does not know.
+        """
+        tensors, description, config = read_saved(folder, cls.task, SickConfig)
+        # only the size of the word vectors matters here: their values come with the tensors
+        vectors = np.zeros(tensors["encoder.embedding.words.weight"].shape, dtype=np.float32)
+        model = loaded(cls(config, Vocabulary(description["tokens"]), vectors), tensors)
+        model.calibration = Calibration(**{name: tuple(row) for name, row in description["calibration"].items()})
+        model.threshold = description["threshold"]
+        return model
 
 
 def build_network(config: SickConfig, vectors: np.ndarray) -> siamese.SiameseNetwork:
@@ -349,7 +456,7 @@ def build_network(config: SickConfig, vectors: np.ndarray) -> siamese.SiameseNet
         embedding, recurrence, pooling=c.pooling, input_dropout=c.input_dropout, dropout=c.dropout,
         averaged=c.averaged, skip=c.skip, normalize=c.normalize,
     )  # fmt: skip
-    classes = len(CLASSES) if c.entailment_weight else 0
+    classes = len(ENTAILMENTS) if c.entailment_weight else 0
     return siamese.SiameseNetwork(encoder, _head(c, encoder.output_size), classes=classes)
 
 
@@ -365,7 +472,7 @@ def _head(config: SickConfig, size: int) -> torch.nn.Module:
 
 
 def make_step(config: SickConfig) -> Step:
-    """Loss and outputs of a batch: of pairs what the head says of each, of triplets its two distances, (B, 2)."""
+    """Loss and outputs of a batch: of pairs the head's output for each, of triplets its two distances, (B, 2)."""
 
     def step(network: siamese.SiameseNetwork, batch: SentenceBatch) -> tuple[Tensor, Tensor]:
         if batch.parts == 3:
@@ -410,113 +517,38 @@ def make_metrics(network: siamese.SiameseNetwork) -> Metrics:
     return metrics
 
 
-class SimilarityModel:
-    """A network with everything needed to read English sentences and to answer on the 1..5 scale.
+def fit(
+    config: SickConfig, train: pd.DataFrame, valid: pd.DataFrame | None, *, seed: int, test: pd.DataFrame | None = None,
+    sts: pd.DataFrame | None = None, hidden: pd.DataFrame | None = None, on_epoch=None, verbose=False,
+    trainer=training.fit,
+) -> tuple[SimilarityModel, History]:  # fmt: skip
+    """Train on these pairs, on STS pairs first if there are any, then calibrate.
+
+    With config.teachers the network is trained several times over from the same start; the mean of what these teachers
+    predict for unrated pairs of training sentences is what it learns next, and SICK comes last (Thakur et al. 2021,
+    arXiv:2010.08240, with networks of the same kind as teachers).
+
+    A training that was interrupted goes on where it stood.
 
     Args:
-        config: of the network.
-        vocabulary: words of the rows of `vectors`.
-        vectors: (len(vocabulary), dim) initial word vectors.
+        train, valid: sentence_a, sentence_b, relatedness, entailment; valid selects the epoch and calibrates, None for
+            neither.
+        seed: of words without a vector, initial weights, triplets, new pairs, batches and dropout.
+        test: pairs whose words are looked up among the pretrained vectors, nothing else.
+        sts: as sts_pairs() returns them; for config.pretrain.
+        hidden: as unseen() returns it; for config.teachers, which must not rate those pairs.
+        on_epoch, verbose: as in training.fit, of the training on SICK.
+        trainer: called as training.fit is (distributed.fit_on, for several processes), for every stage.
+
+    Raises:
+        ValueError: sts or hidden is needed and not passed.
     """
-
-    def __init__(self, config: SickConfig, vocabulary: Vocabulary, vectors: np.ndarray):
-        self.config, self.reader = config, SentenceReader(vocabulary, config.case)
-        self.network = build_network(config, vectors)
-        self.calibration = Calibration.fit([], [], "none")
-        self.threshold = SIMILAR  # relatedness, after calibration, from which a pair counts as similar
-
-    def encode(self, sentences: Sequence[str]) -> np.ndarray:
-        """(n, d) float32 sentence vectors; any string will do, also an empty or a very long one.
-
-        Raises:
-            TypeError: an element is not a string (names its position), or `sentences` is one string.
-        """
-        _check_list(sentences)
-        if len(sentences) == 0:
-            return np.zeros((0, self.network.encoder.output_size), dtype=np.float32)
-        rows = EncodedSentences([sentences], self.reader)
-        return _outputs(rows, self.network, lambda network, batch: network.vectors(batch)[0]).numpy()
-
-    def raw_similarity(self, first: Sequence[str], second: Sequence[str]) -> np.ndarray:
-        """(n,) similarity before calibration: 1 the same, about 0 unrelated."""
-        _check_list(first)
-        _check_list(second)
-        rows = EncodedPairs(first, second, self.reader)
-        if len(rows) == 0:
-            return np.zeros(0)
-        found = _outputs(rows, self.network, lambda network, batch: network.similarity(network(batch)))
-        return found.double().numpy()
-
-    def entailment(self, first: Sequence[str], second: Sequence[str]) -> np.ndarray:
-        """(n, 3) probabilities of CLASSES.
-
-        Raises:
-            ValueError: the network has no second head (entailment_weight 0).
-        """
-        if self.network.entailment is None:
-            raise ValueError("this network was trained without entailment: entailment_weight is 0")
-        rows = EncodedPairs(first, second, self.reader)
-
-        def logits(network, batch):
-            return network.entailment(siamese.symmetric_features(*network.vectors(batch)))
-
-        return _outputs(rows, self.network, logits).softmax(-1).numpy()
-
-    def similarity(self, first, second):
-        """Relatedness from 1 to 5 of two sentences (a float), or of two lists of them ((n,) array).
-
-        Raises:
-            TypeError: something that is no string.
-            ValueError: lists of unequal length.
-        """
-        if isinstance(first, str) and isinstance(second, str):
-            return float(self.similarity([first], [second])[0])
-        return self.calibration(self.raw_similarity(first, second))
-
-    def similar(self, first: Sequence[str], second: Sequence[str]) -> np.ndarray:
-        """(n,) whether the two sentences say about the same."""
-        return self.similarity(first, second) >= self.threshold
-
-    def save(self, folder: Path) -> Path:
-        """Tensors and JSON in a folder."""
-        description = {"task": "sick", "config": asdict(self.config), "calibration": asdict(self.calibration)}
-        description |= {"threshold": self.threshold, "tokens": self.reader.vocabulary.tokens[2:]}
-        return save_checkpoint(folder, self.network.state_dict(), description)
-
-    @classmethod
-    def load(cls, folder: Path) -> "SimilarityModel":
-        """Read what save() wrote.
-
-        Raises:
-            CheckpointError: missing, damaged, or the model of another task.
-        """
-        tensors, description = load_checkpoint(folder, "sick")
-        # only the size of the word vectors matters here: their values come with the tensors
-        vectors = np.zeros(tensors["encoder.embedding.words.weight"].shape, dtype=np.float32)
-        model = cls(SickConfig(**description["config"]), Vocabulary(description["tokens"]), vectors)
-        model.network.load_state_dict(tensors)
-        model.calibration = Calibration(**{name: tuple(row) for name, row in description["calibration"].items()})
-        model.threshold = description["threshold"]
-        return model
+    sides = Split(train, valid, test)
+    fitted = _fit_stages(config, sides, sts, hidden, seed=seed, on_epoch=on_epoch, verbose=verbose, trainer=trainer)
+    return fitted.model, fitted.history
 
 
-def _check_list(sentences: Sequence[str]) -> None:
-    if isinstance(sentences, str):
-        raise TypeError("one string where a list of sentences is needed: put it into brackets")
-
-
-def _outputs(rows: EncodedSentences, network: siamese.SiameseNetwork, answer) -> Tensor:
-    """(len(rows), ...) what `answer` says of every batch, in the order of the rows."""
-    nothing = torch.zeros(())
-    loader = make_loader(rows, EVALUATION_BATCH)
-    return evaluate(network, loader, lambda model, batch: (nothing, answer(model, batch))).outputs
-
-
-_KEPT = 8  # pre-trainings that a process remembers: those of other new pairs begin alike
-_pretrainings: dict[str, tuple[dict[str, Tensor], History]] = {}
-
-
-class Fitted(NamedTuple):
+class _Fitted(NamedTuple):
     """A trained model, the course of its training and of its pre-training, and the pairs that its teachers rated."""
 
     model: SimilarityModel
@@ -525,57 +557,48 @@ class Fitted(NamedTuple):
     rated: pd.DataFrame | None
 
 
-def fit_pairs(
-    config: SickConfig, chosen: Sides, sts: pd.DataFrame | None, *, seed: int, on_epoch=None, verbose=False
-) -> Fitted:
-    """Train on these pairs, on STS pairs first if there are any, then calibrate.
-
-    With config.teachers the network is trained several times over from the same start; what these teachers say on
-    average of pairs of training sentences that nobody rated is what it learns next, and SICK comes last (Thakur et al.
-    2021, arXiv:2010.08240, with networks of the same kind as teachers).
-
-    A training that was interrupted goes on where it stood.
-
-    Args:
-        chosen: train and held; the words of judged are looked up among the pretrained vectors, nothing else.
-        sts: as sts_pairs() returns them.
-        seed: of words without a vector, initial weights, triplets, new pairs, batches and dropout.
-    """
+def _fit_stages(
+    config: SickConfig, sides: Split, sts: pd.DataFrame | None, hidden: pd.DataFrame | None, *, seed: int,
+    on_epoch=None, verbose=False, trainer=training.fit,
+) -> _Fitted:  # fmt: skip
+    for needed, passed, name in ((config.pretrain, sts, "sts"), (config.teachers, hidden, "hidden")):
+        if needed and passed is None:
+            raise ValueError(f"this configuration cannot be trained without {name}: pass it, as fit() says")
     settings.seed_everything(seed)
-    table = words_of(config, chosen, sts, seed)
-    model = SimilarityModel(config, table.reader.vocabulary, table.matrix)
+    table = words_of(config, sides, seed, sts)
+    model = SimilarityModel(config, table.reader.vocabulary, table.matrix).to(settings.device())
     pretraining = None
     if sts is not None:
         kept = covered(sts, table, config.pretrain_coverage)
-        rows = EncodedPairs(*sentences(kept), model.reader, targets=kept["similarity"])
-        pretraining = _pretrained(config, model, rows, seed=seed, verbose=verbose)
-    held = None if config.train_on_held else chosen.held
-    run = partial(_fit, config, model, generator=settings.seed_everything(seed), verbose=verbose)
-    train = partial(run, encode_training(config, chosen.train, model, seed), held, epochs=config.epochs, lr=config.lr)
+        data = model.dataset(*sentences(kept), targets=kept["similarity"])
+        pretraining = _pretrained(config, model, data, seed=seed, verbose=verbose, trainer=trainer)
+    run = partial(_fit_stage, config, model, generator=settings.seed_everything(seed), verbose=verbose, trainer=trainer)
+    data = training_set(config, sides.train, model, seed)
+    train = partial(run, data, sides.valid, epochs=config.epochs, lr=config.lr)
     rated = None
     if config.teachers:
-        new = candidate_pairs(chosen.train, table.mean_vectors, seed=seed, test=unseen(chosen))
+        new = candidate_pairs(sides.train, table.mean_vectors, seed=seed, test=hidden)
         rated = _rated_by_teachers(config, model, new, train)
         run(_encoded_pairs(rated, model), None, epochs=config.rated_epochs, lr=config.rated_lr, stage="rated")
     history = train(on_epoch=on_epoch)
-    if held is not None:
-        similarity = model.raw_similarity(*sentences(held))
-        model.calibration = Calibration.fit(similarity, held["relatedness"], config.calibration)
-        model.threshold = similar_threshold(held["relatedness"], model.calibration(similarity))
-    return Fitted(model, history, pretraining, rated)
+    if sides.valid is not None:
+        model.calibrate(sides.valid)
+    return _Fitted(model, history, pretraining, rated)
 
 
-def _pretrained(config: SickConfig, model: SimilarityModel, rows: EncodedPairs, *, seed: int, verbose: bool) -> History:
+_pretrainings: dict[str, tuple[dict[str, Tensor], History]] = {}
+
+
+def _pretrained(config: SickConfig, model: SimilarityModel, data: EncodedSentences, *, seed: int, **options) -> History:
     """Train on STS pairs, or take what a training that began alike has left in this process."""
     begins = replace(config, augment=None, teachers=0)
-    key = hash_of(asdict(begins) | {"seed": seed, "read": _read(model, rows, None)})
+    key = hash_of(asdict(begins) | {"seed": seed, "read": _read(model, data, None)})
     if key not in _pretrainings:
-        generator = settings.seed_everything(seed)
-        history = _fit(
-            begins, model, rows, None, epochs=config.pretrain_epochs, lr=config.pretrain_lr, generator=generator,
-            verbose=verbose, stage="sts",
+        history = _fit_stage(
+            begins, model, data, None, epochs=config.pretrain_epochs, lr=config.pretrain_lr,
+            generator=settings.seed_everything(seed), stage="sts", **options,
         )  # fmt: skip
-        while len(_pretrainings) >= _KEPT:
+        while len(_pretrainings) >= REMEMBERED:
             del _pretrainings[next(iter(_pretrainings))]
         _pretrainings[key] = _trained(model), history
     weights, history = _pretrainings[key]
@@ -586,7 +609,7 @@ def _pretrained(config: SickConfig, model: SimilarityModel, rows: EncodedPairs, 
 def _rated_by_teachers(
     config: SickConfig, model: SimilarityModel, new: pd.DataFrame, train: Callable[..., History]
 ) -> pd.DataFrame:
-    """The new pairs with the mean of what the teachers say of them; the network is left as it was."""
+    """The new pairs with the mean of what the teachers predict for them; the network is left as it was."""
     start, similarity, entailment = _trained(model), [], []
     for number in range(config.teachers):
         model.network.load_state_dict(start, strict=False)
@@ -595,7 +618,7 @@ def _rated_by_teachers(
         if config.entailment_weight:
             entailment.append(model.entailment(*sentences(new)))
     model.network.load_state_dict(start, strict=False)
-    labels = [CLASSES[row] for row in np.mean(entailment, axis=0).argmax(1)] if entailment else ""
+    labels = [ENTAILMENTS[row] for row in np.mean(entailment, axis=0).argmax(1)] if entailment else ""
     return new.assign(relatedness=to_relatedness(np.mean(similarity, axis=0).clip(0, 1)), entailment=labels)
 
 
@@ -604,186 +627,183 @@ def _trained(model: SimilarityModel) -> dict[str, Tensor]:
     return {name: p.detach().clone() for name, p in model.network.named_parameters() if p.requires_grad}
 
 
-def encode_training(config: SickConfig, frame: pd.DataFrame, model: SimilarityModel, seed: int) -> EncodedSentences:
+def training_set(config: SickConfig, pairs: pd.DataFrame, model: SimilarityModel, seed: int) -> EncodedSentences:
     """What the loss reads: the pairs, or triplets made of them."""
     if config.loss != "triplet":
-        return _encoded_pairs(frame, model)
+        return _encoded_pairs(pairs, model)
     triplets = make_triplets(
-        frame, seed=seed, gap=config.triplet_gap, unrelated=config.triplet_unrelated,
+        pairs, seed=seed, gap=config.triplet_gap, unrelated=config.triplet_unrelated,
         contradictions=config.triplet_contradictions,
     )  # fmt: skip
     return EncodedSentences([triplets[name].tolist() for name in ("anchor", "positive", "negative")], model.reader)
 
 
-def _encoded_pairs(frame: pd.DataFrame, model: SimilarityModel) -> EncodedPairs:
-    labels = [CLASSES.index(label) if label in CLASSES else NO_LABEL for label in frame["entailment"]]
-    return EncodedPairs(*sentences(frame), model.reader, targets=to_similarity(frame["relatedness"]), labels=labels)
+def _encoded_pairs(pairs: pd.DataFrame, model: SimilarityModel) -> EncodedSentences:
+    labels = [ENTAILMENTS.index(label) if label in ENTAILMENTS else NO_LABEL for label in pairs["entailment"]]
+    return model.dataset(*sentences(pairs), targets=to_similarity(pairs["relatedness"]), labels=labels)
 
 
-def _fit(
-    config: SickConfig, model: SimilarityModel, rows: EncodedSentences, held: pd.DataFrame | None, *,
-    epochs: int, lr: float, generator: torch.Generator, on_epoch=None, verbose=False, stage="sick",
+def _fit_stage(
+    config: SickConfig, model: SimilarityModel, data: EncodedSentences, valid: pd.DataFrame | None, *, epochs: int,
+    lr: float, generator: torch.Generator, on_epoch=None, verbose=False, stage="sick", trainer=training.fit,
 ) -> History:  # fmt: skip
-    network, loader = model.network, make_loader(rows, config.batch_size, generator=generator)
-    valid = None if held is None else make_loader(encode_training(config, held, model, settings.SEED), EVALUATION_BATCH)
-    optimizer = torch.optim.AdamW(_parameter_groups(config, network, lr), weight_decay=config.weight_decay)
-    schedulers = []
-    if config.anneal:
-        peaks, steps = [group["lr"] for group in optimizer.param_groups], max(epochs * len(loader), 20)
-        schedulers = [torch.optim.lr_scheduler.OneCycleLR(optimizer, peaks, total_steps=steps, pct_start=0.1)]
+    """One training: on STS pairs, of a teacher, on rated pairs, or on SICK."""
+    network, loader = model.to(settings.device()).network, make_loader(data, config.batch_size, generator=generator)
+    watched = None
+    if valid is not None:
+        watched = make_loader(training_set(config, valid, model, settings.SEED), EVALUATION_BATCH)
+    optimizers, schedulers = make_optimizers(config, network, lr, epochs * len(loader))
 
     def note(row: dict) -> None:
-        triplets = config.loss == "triplet" and held is not None  # they carry no scores: the held-out pairs do
-        if triplets and "valid_pearson" not in row:  # a row of before an interruption holds what its network said
-            found = to_relatedness(model.raw_similarity(*sentences(held)))
-            row |= {f"valid_{name}": value for name, value in scores(held["relatedness"], found).items()}
+        triplets = config.loss == "triplet" and valid is not None  # they carry no scores: the validation pairs do
+        if triplets and "valid_pearson" not in row:  # a row of before an interruption holds what its network predicted
+            found = to_relatedness(model.raw_similarity(*sentences(valid)))
+            row |= {f"valid_{name}": value for name, value in scores(valid["relatedness"], found).items()}
         if on_epoch is not None:
             on_epoch(row)
 
-    identity = {"config": asdict(config), "epochs": epochs, "lr": lr, "read": _read(model, rows, held)}
+    identity = {"config": asdict(config), "epochs": epochs, "lr": lr, "read": _read(model, data, valid)}
     with recovery("sick", **identity, stage=stage) as kept:
-        return fit(
-            network, Loaders(loader, valid), make_step(config), optimizers=[optimizer], schedulers=schedulers,
+        return trainer(
+            network, Loaders(loader, watched), make_step(config), optimizers=optimizers, schedulers=schedulers,
             epochs=epochs, metrics=make_metrics(network), watch="valid_pearson" if config.select else "epoch",
             higher_is_better=True, patience=config.patience, clip=config.clip, ema=config.ema, on_epoch=note,
             verbose=verbose, recovery=kept,
         )  # fmt: skip
 
 
-def _read(model: SimilarityModel, rows: EncodedSentences, held: pd.DataFrame | None) -> str:
-    """Digest of all that a training reads, and of the weights that it begins with (which tell the seed)."""
-    weights = [tensor.numpy() for tensor in model.network.state_dict().values()]
-    held = [] if held is None else [*sentences(held), held["relatedness"].to_numpy()]
-    return digest(list(rows.distinct), rows.index, rows.targets.numpy(), rows.labels.numpy(), *held, *weights)
+def make_optimizers(config: SickConfig, network: torch.nn.Module, lr: float, steps: int) -> tuple[list, list]:
+    """AdamW, and the one-cycle schedule where the configuration anneals.
 
-
-def _parameter_groups(config: SickConfig, network: torch.nn.Module, lr: float) -> list[dict]:
-    """Trained word vectors move slower than the rest, and decay towards nothing never."""
+    Trained word vectors move slower than the rest, and never decay towards nothing.
+    """
     words = network.encoder.embedding.words.weight
     groups = [{"params": [p for p in network.parameters() if p.requires_grad and p is not words], "lr": lr}]
     if words.requires_grad:
         groups.append({"params": [words], "lr": lr * config.vectors_lr, "weight_decay": 0.0})
-    return groups
+    optimizer = torch.optim.AdamW(groups, weight_decay=config.weight_decay)
+    if not config.anneal:
+        return [optimizer], []
+    peaks = [group["lr"] for group in optimizer.param_groups]
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, peaks, total_steps=max(steps, 20), pct_start=0.1)
+    return [optimizer], [schedule]
 
 
-Augment = Callable[..., pd.DataFrame]  # (training pairs, technique, *, seed, test: what must stay unseen) -> new pairs
-
-
-@dataclass(frozen=True)
-class Result:
-    """A trained model and how it did on the pairs that judge it."""
-
-    metrics: dict[str, float]
-    model: SimilarityModel
-    history: History
-    pretraining: History | None
-    rated: pd.DataFrame | None  # new pairs and what the teachers said of them
-    test: pd.DataFrame  # the judged pairs; similarity, prediction (1 to 5), entailment_prediction, repeated, both_seen
+def _read(model: SimilarityModel, data: EncodedSentences, valid: pd.DataFrame | None) -> str:
+    """Digest of all that a training reads, and of the weights that it begins with (which differ with the seed)."""
+    weights = [tensor.cpu().numpy() for tensor in model.network.state_dict().values()]
+    watched = [] if valid is None else [*sentences(valid), valid["relatedness"].to_numpy()]
+    return digest(list(data.distinct), data.index, data.targets.numpy(), data.labels.numpy(), *watched, *weights)
 
 
 def train(
-    config: SickConfig | str, *, model_seed: int, evaluate_on: str, epochs: int | None = None, rows: int | None = None,
-    augment: Augment | None = None, **options,
+    config: SickConfig | str, *, evaluate_on: str, model_seed: int | None = None, epochs: int | None = None,
+    rows: int | None = None, augment: Augment | None = None, **options,
 ) -> Result:  # fmt: skip
     """Train a configuration and score it.
 
     Args:
-        config: a Config, or the name of one in CONFIGS.
-        model_seed: of everything random in training.
-        evaluate_on: as in sides(). Configurations are chosen on "cv0" to "cv4"; "test" is for the chosen ones.
+        config: a SickConfig, or the name of one in CONFIGS.
+        evaluate_on: as in split(). Configurations are chosen on "cv0" to "cv4"; "test" is for the chosen ones.
+        model_seed: of everything random in training; None: 0.
         epochs: instead of the configuration's (and at most as many of what comes before).
         rows: use a stratified subset of so many pairs of each side, and as many STS pairs.
         augment: makes new training pairs by the techniques that config.augment names.
-        options: on_epoch and verbose, as in fit.
+        options: on_epoch, verbose and trainer, as in fit.
 
     Returns:
         Metrics: pearson, spearman, mse, accuracy (similar or not), pearson_raw and mse_raw (before calibration), each
         again with the ending _without_repeats, on the pairs that training did not hold; entailment_accuracy;
-        parameters, train_pairs, best_epoch, epochs, train_seconds.
+        parameters, train_pairs, best_epoch, epochs, train_seconds. In test similarity, prediction (1 to 5),
+        entailment_prediction, repeated and both_seen (in training).
 
     Raises:
         ValueError: unknown name or evaluation; an augmentation named but not passed, or passed but not named.
+
+    Example:
+        >>> result = train("best_alone", evaluate_on="cv0", model_seed=1)
+        >>> result.metrics["pearson"], result.model.save("artifacts/sick")
     """
-    config = named(config, CONFIGS)
+    config, seed = named(config, CONFIGS), settings.SEED if model_seed is None else model_seed
     if epochs is not None:
         before = {name: min(epochs, getattr(config, name)) for name in ("pretrain_epochs", "rated_epochs")}
         config = replace(config, epochs=epochs, **before)
-    chosen = sides(evaluate_on, held_share=config.held_share, rows=rows)
+    frame = load()
+    sides = split(frame, evaluate_on, held_share=config.held_share, rows=rows).take(frame)
     start = time.perf_counter()
-    training = pd.concat([chosen.train, chosen.held], ignore_index=True) if config.train_on_held else chosen.train
-    enlarged = _enlarged(config, training, chosen, augment, model_seed)
-    sts = sts_pairs(chosen, rows) if config.pretrain else None
-    fitted = fit_pairs(config, chosen._replace(train=enlarged), sts, seed=model_seed, **options)
-    model, history = fitted.model, fitted.history
+    pairs = pd.concat([sides.train, sides.valid], ignore_index=True) if config.train_on_held else sides.train
+    enlarged = _enlarged(config, pairs, unseen(frame, sides, with_valid=not config.train_on_held), augment, seed)
+    read = Split(enlarged, None if config.train_on_held else sides.valid, sides.test)
+    sts = sts_pairs(frame, sides, rows) if config.pretrain else None
+    model, history, pretraining, rated = _fit_stages(config, read, sts, unseen(frame, sides), seed=seed, **options)
     seconds = time.perf_counter() - start
-    metrics, test = _judge(model.raw_similarity, model.encode, model.calibration, model.threshold, chosen, training)
-    course = {"train_pairs": len(enlarged), "best_epoch": history.best_epoch, "epochs": len(history.rows)}
-    metrics |= {"parameters": num_trainable_parameters(model.network)} | course | {"train_seconds": seconds}
-    return Result(metrics, model, history, fitted.pretraining, fitted.rated, test)
+    metrics, test = _evaluate(model.raw_similarity, model.encode, model.calibration, model.threshold, sides.test, pairs)
+    metrics |= {"train_pairs": len(enlarged)} | training_facts(num_trainable_parameters(model.network), history)
+    return Result(metrics | {"train_seconds": seconds}, model, history, test, pretraining, rated)
 
 
 def _enlarged(
-    config: SickConfig, training: pd.DataFrame, chosen: Sides, augment: Augment | None, seed: int
+    config: SickConfig, pairs: pd.DataFrame, hidden: pd.DataFrame, augment: Augment | None, seed: int
 ) -> pd.DataFrame:
     if (config.augment is None) != (augment is None):
         raise ValueError(
             f"config.augment is {config.augment!r}: name the techniques there, and pass augment to train()"
         )
     if augment is None:
-        return training
-    hidden = unseen(chosen, with_held=not config.train_on_held)
-    new = [augment(training, technique, seed=seed, test=hidden) for technique in config.augment.split("+")]
-    return pd.concat([training, *new], ignore_index=True)
+        return pairs
+    new = [augment(pairs, technique, seed=seed, test=hidden) for technique in config.augment.split("+")]
+    return pd.concat([pairs, *new], ignore_index=True)
 
 
 def mean_cosine(
     vectors: str = "googlenews", *, evaluate_on: str, case: str = "fallback", calibration: str = "isotonic", rows=None
 ) -> tuple[dict[str, float], pd.DataFrame]:
-    """The reference without training: the cosine of the two mean word vectors, calibrated on the held-out pairs.
+    """The baseline without training: the cosine of the two mean word vectors, calibrated on the validation pairs.
 
     Args:
-        vectors, case: as in Config.
+        vectors, case: as in SickConfig.
         evaluate_on, rows: as in train().
 
     Returns:
-        The metrics of a Result that a network without parameters has, and the judged pairs as in Result.test.
+        The metrics of a Result that a network without parameters has, and the test pairs as in Result.test.
     """
-    chosen = sides(evaluate_on, rows=rows)
-    table = words_of(replace(SickConfig(), vectors=vectors, case=case), chosen, None, settings.SEED)
+    frame = load()
+    sides = split(frame, evaluate_on, rows=rows).take(frame)
+    table = words_of(replace(SickConfig(), vectors=vectors, case=case), sides, settings.SEED)
 
     def similarity(first: list[str], second: list[str]) -> np.ndarray:
-        head, means = CosineHead(), [torch.from_numpy(table.mean_vectors(side)) for side in (first, second)]
-        return head(*means).double().numpy()
+        means = (torch.from_numpy(table.mean_vectors(side)) for side in (first, second))
+        return siamese.CosineHead()(*means).double().numpy()
 
-    held = similarity(*sentences(chosen.held))
-    fitted = Calibration.fit(held, chosen.held["relatedness"], calibration)
-    threshold = similar_threshold(chosen.held["relatedness"], fitted(held))
-    return _judge(similarity, table.mean_vectors, fitted, threshold, chosen, chosen.train)
+    raw, truth = similarity(*sentences(sides.valid)), sides.valid["relatedness"]
+    fitted = Calibration.fit(raw, truth, calibration)
+    threshold = similar_threshold(truth, fitted(raw))
+    return _evaluate(similarity, table.mean_vectors, fitted, threshold, sides.test, sides.train)
 
 
-def _judge(
-    similarity, encode, calibration: Calibration, threshold: float, chosen: Sides, training: pd.DataFrame
+def _evaluate(
+    similarity, encode, calibration: Calibration, threshold: float, test: pd.DataFrame, pairs: pd.DataFrame
 ) -> tuple[dict[str, float], pd.DataFrame]:
-    """Metrics with and without the pairs that training held, and the judged pairs with what was said of them.
+    """Metrics with and without the pairs that training held, and the test pairs with what is predicted for them.
 
     Args:
         similarity: (first, second) sentences -> (n,) before calibration.
-        encode: sentences -> (n, d); a classifier on the vectors of the training pairs tells entailment.
+        encode: sentences -> (n, d); a classifier on the vectors of the training pairs predicts entailment.
+        pairs: those of training.
     """
-    judged, seen = chosen.judged, repeats(chosen.judged, training)
-    said = similarity(*sentences(judged))
-    features = [pair_features(*map(encode, sentences(frame))) for frame in (training, judged)]
-    entailment = entailment_classifier().fit(features[0], training["entailment"]).predict(features[1])
-    test = judged.assign(
-        similarity=said, prediction=calibration(said), entailment_prediction=entailment, repeated=seen.pair,
+    seen, raw = repeats(test, pairs), similarity(*sentences(test))
+    features = [siamese.symmetric_features(*map(encode, sentences(frame))) for frame in (pairs, test)]
+    entailment = entailment_classifier().fit(features[0], pairs["entailment"]).predict(features[1])
+    scored = test.assign(
+        similarity=raw, prediction=calibration(raw), entailment_prediction=entailment, repeated=seen.pair,
         both_seen=seen.both,
     )  # fmt: skip
-    test.attrs = dict(judged.attrs)
-    metrics = {"entailment_accuracy": float((test["entailment"] == test["entailment_prediction"]).mean())}
-    for ending, part in (("", test), ("_without_repeats", test[~seen.pair])):
-        raw = relatedness_metrics(part["relatedness"], to_relatedness(part["similarity"]))
+    scored.attrs = dict(test.attrs)
+    metrics = {"entailment_accuracy": float((scored["entailment"] == scored["entailment_prediction"]).mean())}
+    for ending, part in (("", scored), ("_without_repeats", scored[~seen.pair])):
+        before = relatedness_metrics(part["relatedness"], to_relatedness(part["similarity"]))
         found = scores(part["relatedness"], part["prediction"], threshold)
         # ranks are taken before calibration, which keeps their order and can only tie them
-        found |= {"spearman": raw["spearman"], "pearson_raw": raw["pearson"], "mse_raw": raw["mse"]}
+        found |= {"spearman": before["spearman"], "pearson_raw": before["pearson"], "mse_raw": before["mse"]}
         metrics |= {name + ending: value for name, value in found.items()}
-    return metrics, test
+    return metrics, scored

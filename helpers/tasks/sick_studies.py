@@ -11,7 +11,6 @@ import pandas as pd
 from helpers import settings
 from helpers.augment.new_pairs import candidate_pairs
 from helpers.augment.techniques import TECHNIQUES, augment
-from helpers.data.corpora import load_sick
 from helpers.data.vectors import KINDS, UNKNOWN_WORDS, coverage, vector_table
 from helpers.model.metrics import relatedness_metrics
 from helpers.report.results import load_predictions, save_predictions
@@ -29,9 +28,6 @@ from helpers.tasks.sick import (
     VARIANTS,
     SickConfig,
     sentences,
-    sides,
-    unseen,
-    words_of,
 )
 from helpers.tasks.studies import Spec, Study
 
@@ -79,21 +75,22 @@ def _keep(study: str, name: str, pairs: pd.Series, relatedness: pd.Series) -> No
 
 
 def rated_pairs() -> pd.DataFrame:
-    """The new pairs of the first seed's arm "rated", with what its teachers said of them, to a thousandth.
+    """The new pairs of the first seed's arm "rated", with what its teachers predicted, to a thousandth.
 
     Raises:
         FileNotFoundError: that row of sick-augment was never made; says how.
     """
     seed = FINAL_SEEDS[0]
-    chosen = sides("test", rows=quick().get("rows"))
-    table = words_of(TAUGHT, chosen, None, seed)
-    new = candidate_pairs(chosen.train, table.mean_vectors, seed=seed, test=unseen(chosen)).set_index("pair_id")
-    pairs, said = load_predictions("sick-augment", RATED)
-    return new.loc[pairs].assign(relatedness=said / SCALE).reset_index()
+    frame = sick.load()
+    sides = sick.split(frame, "test", rows=quick().get("rows")).take(frame)
+    table, hidden = sick.words_of(TAUGHT, sides, seed), sick.unseen(frame, sides)
+    new = candidate_pairs(sides.train, table.mean_vectors, seed=seed, test=hidden).set_index("pair_id")
+    pairs, rated = load_predictions("sick-augment", RATED)
+    return new.loc[pairs].assign(relatedness=rated / SCALE).reset_index()
 
 
 def predictions(model: str) -> pd.DataFrame:
-    """What the trainings of a finalist said of the test pairs, 1 to 5, to a thousandth.
+    """What the trainings of a finalist predicted for the test pairs, 1 to 5, to a thousandth.
 
     Returns:
         Indexed by pair_id, a column per model seed.
@@ -103,14 +100,14 @@ def predictions(model: str) -> pd.DataFrame:
     """
     columns = {}
     for seed in _few(FINAL_SEEDS):
-        pairs, said = load_predictions("sick-models", f"{model}-{seed}")
-        columns[seed] = pd.Series(said / SCALE, index=pairs)
+        pairs, predicted = load_predictions("sick-models", f"{model}-{seed}")
+        columns[seed] = pd.Series(predicted / SCALE, index=pairs)
     return pd.DataFrame(columns)
 
 
 def configuration(spec: Spec) -> SickConfig:
     """The configuration that a row trains, with the technique of augmentation that it names."""
-    config = (CONFIGS | ATTEMPTS)[str(spec["model"])]
+    config = CONFIGS[str(spec["model"])]
     if "technique" not in spec:
         return config
     return TAUGHT if spec["technique"] == RATED else replace(config, augment=str(spec["technique"]))
@@ -163,8 +160,8 @@ def lookups(frame: pd.DataFrame, kinds: Iterable[str] = (*KINDS, BOTH)) -> pd.Da
     """What the choice of vectors, of spelling and of what a word without a vector gets is worth without training.
 
     Args:
-        frame: SICK pairs that judge: any but those of the test.
-        kinds: of vectors, as in Config.
+        frame: SICK pairs, any but those of the test.
+        kinds: of vectors, as in SickConfig.
 
     Returns:
         One row per vectors, case and unknown: types_known and tokens_known (shares), and pearson of the cosine of the
@@ -193,15 +190,14 @@ def data_hash() -> str:
 @cache
 def _data_hash(*source: str | None) -> str:
     """Read once for each place that the pairs come from: every study asks for it."""
-    return load_sick().attrs["sha256"][:12]
+    return sick.load().attrs["sha256"][:12]
 
 
 def _describe(spec: Spec) -> dict:
     return {} if spec["model"] in REFERENCES else asdict(configuration(spec))
 
 
-STUDIES = (
-    Study("sick-cv", cross_validated, run, data_hash, sick.REVISION, _describe),
-    Study("sick-models", chosen, run, data_hash, sick.REVISION, _describe),
-    Study("sick-augment", augmented, run, data_hash, sick.REVISION, _describe),
-)
+STUDIES = {
+    name: Study(name, specs, run, data_hash, sick.REVISION, _describe)
+    for name, specs in (("sick-cv", cross_validated), ("sick-models", chosen), ("sick-augment", augmented))
+}

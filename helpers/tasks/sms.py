@@ -1,4 +1,4 @@
-"""The configurations of the SMS models, by name. SMS spam: configurations, training on a split, and a model that can be saved, loaded and asked."""
+"""SMS spam: configurations by name, the splits, a model that reads messages, and its training."""
 
 import time
 from collections.abc import Sequence
@@ -18,12 +18,12 @@ from helpers.data.splits import Split, deduplicate, fold_text, grouped_split, st
 from helpers.data.text import FeatureVocabulary, Vocabulary, tokenize, word_form
 from helpers.data.vectors import embedding_matrix, read_vectors
 from helpers.files import digest
-from helpers.model.checkpoints import load_checkpoint, save_checkpoint
+from helpers.model import training
 from helpers.model.metrics import binary_metrics
 from helpers.model.networks import RecurrentEncoder, TextClassifier, TokenEmbedding, num_trainable_parameters
 from helpers.model.recovery import recovery
-from helpers.model.training import History, Loaders, classification_step, evaluate, fit
-from helpers.tasks.base import named
+from helpers.model.training import History, Loaders, classification_step
+from helpers.tasks.base import Result, TextModel, check_texts, loaded, named, read_saved, training_facts
 
 REVISION = 1  # raise it when numbers change on purpose: the rows of the studies are then run again
 
@@ -112,70 +112,111 @@ NAMES = {  # as tables and figures call them
     "frozen_glove": "… más GloVe Twitter congelado",
 }
 
-
 EVALUATION_BATCH = 256
-SPLITS = ("random", "grouped", "duplicates")
+KINDS = ("random", "grouped", "duplicates")  # of splits
 FIRST_SPLIT_SEED = 1  # 0 is for development; reported seeds begin here
 
 
-class SpamModel:
-    """A network with everything needed to read raw messages: configuration, vocabulary, features."""
+def load(rows: int | None = None) -> pd.DataFrame:
+    """The corpus, repeats included: label, text, target (1 for spam), group (near-duplicates share one).
+
+    Args:
+        rows: take a stratified subset of about this many (profile quick); None takes all.
+    """
+    corpus = load_sms()
+    frame = corpus.assign(target=(corpus["label"] == "spam").astype(int), group=fold_text(corpus["text"]))
+    if rows is not None and rows < len(frame):
+        kept = stratified_split(frame["target"], seed=settings.SEED, test_size=rows).test
+        frame = frame.iloc[kept].reset_index(drop=True)
+    frame.attrs = corpus.attrs
+    return frame
+
+
+def split(frame: pd.DataFrame, seed: int, kind: str = "random", *, valid_share: float = 0.1) -> Split:
+    """Row numbers of a stratified 80/20 split, and of a validation side out of its training side.
+
+    Args:
+        frame: as load() returns it.
+        kind: "random" (all but the first of equal messages left out), "grouped" (near-duplicates kept together as
+            well) or "duplicates" (nothing left out: the mistake, to be measured).
+        valid_share: of the training side; 0 leaves it whole, and validation empty.
+
+    Raises:
+        ValueError: another kind.
+    """
+    if kind not in KINDS:
+        raise ValueError(f"split {kind!r} is not one of {', '.join(KINDS)}")
+    kept = frame.assign(row=np.arange(len(frame)))
+    if kind != "duplicates":
+        kept = deduplicate(kept, "text", "label")
+    rows, targets = kept["row"].to_numpy(), kept["target"].to_numpy()
+    outer = (
+        grouped_split(targets, kept["group"], seed=seed) if kind == "grouped" else stratified_split(targets, seed=seed)
+    )
+    train, test = rows[outer.train], rows[outer.test]
+    if not valid_share:
+        return Split(train, train[:0], test)
+    inner = stratified_split(targets[outer.train], seed=seed, test_size=valid_share)
+    return Split(train[inner.train], train[inner.test], test)
+
+
+class SpamModel(TextModel):
+    """A spam classifier: configuration, vocabulary, features of rare tokens, network.
+
+    Example:
+        >>> model = train("best", split_seed=1).model
+        >>> model.predict(["WINNER! Claim your prize now"])
+        array([1])
+    """
+
+    task, batch_size = "sms", EVALUATION_BATCH
 
     def __init__(self, config: SmsConfig, vocabulary: Vocabulary, features: FeatureVocabulary | None, *, vectors=None):
         self.config, self.vocabulary, self.features = config, vocabulary, features
+        self.strategy = config.batches
         self.network = build_network(config, len(vocabulary), len(features) if features else 0, vectors)
 
-    def encode(self, texts: Sequence[str], targets=None) -> EncodedTexts:
-        """Raw messages as ids."""
+    def dataset(self, texts: Sequence[str] | Sequence[list[str]], targets=None) -> EncodedTexts:
+        """Raw (or already tokenised) messages as ids."""
         c = self.config
+        targets = None if targets is None else np.array(targets)
         return EncodedTexts(
             texts, targets, self.vocabulary, features=self.features, scheme=c.scheme, max_tokens=c.max_tokens
         )
 
     def predict_proba(self, texts: Sequence[str]) -> np.ndarray:
-        """(len(texts),) probability of spam.
+        """(len(texts), 2) probabilities of ham and spam.
 
         Raises:
             TypeError: an element is not a string (names its position).
         """
-        if isinstance(texts, str):
-            raise TypeError("one string where a list of texts is needed: put it into brackets")
-        for i, text in enumerate(texts):
-            if not isinstance(text, str):
-                raise TypeError(f"message {i} is {type(text).__name__}, not a string")
+        check_texts(texts, "message")
         if len(texts) == 0:
-            return np.zeros(0)
-        loader = make_loader(self.encode(texts), EVALUATION_BATCH, strategy=self.config.batches)
-        logits = evaluate(self.network, loader, classification_step()).outputs
-        return logits.softmax(-1)[:, 1].double().numpy()
+            return np.zeros((0, 2))
+        logits = self.outputs(self.dataset(texts), lambda network, batch: network(batch))
+        return logits.softmax(-1).double().numpy()
 
     def predict(self, texts: Sequence[str]) -> np.ndarray:
         """(len(texts),) 1 for spam, 0 for ham."""
-        return (self.predict_proba(texts) >= self.config.threshold).astype(int)
+        return (self.predict_proba(texts)[:, 1] >= self.config.threshold).astype(int)
 
-    def save(self, folder: Path) -> Path:
-        """Tensors and JSON in a folder."""
-        names = self.features.names if self.features else None
-        description = {"task": "sms", "config": asdict(self.config)}
-        return save_checkpoint(
-            folder, self.network.state_dict(), description | {"tokens": self.vocabulary.tokens[2:], "features": names}
-        )
+    def description(self) -> dict:
+        """Tokens and names of features."""
+        return {"tokens": self.vocabulary.tokens[2:], "features": self.features.names if self.features else None}
 
     @classmethod
-    def load(cls, folder: Path) -> "SpamModel":
-        """Read what save() wrote.
+    def load(cls, folder: str | Path) -> "SpamModel":
+        """Read what save() wrote, onto the device that DEVICE names.
 
         Raises:
-            CheckpointError: missing, damaged, or the model of another task.
+            CheckpointError: missing, damaged, of another task, or of a version that this code does not know.
         """
-        tensors, description = load_checkpoint(folder, "sms")
-        vocabulary, names = Vocabulary(description["tokens"]), description["features"]
-        features = FeatureVocabulary(names) if names else None
+        tensors, description, config = read_saved(folder, cls.task, SmsConfig)
+        names = description["features"]
         # only the size of pretrained vectors matters here: their values come with the tensors
         vectors = np.zeros(tensors["embedding.words.weight"].shape, dtype=np.float32)
-        model = cls(SmsConfig(**description["config"]), vocabulary, features, vectors=vectors)
-        model.network.load_state_dict(tensors)
-        return model
+        features = FeatureVocabulary(names) if names else None
+        return loaded(cls(config, Vocabulary(description["tokens"]), features, vectors=vectors), tensors)
 
 
 def build_network(config: SmsConfig, num_tokens: int, num_features: int = 0, vectors=None) -> TextClassifier:
@@ -194,57 +235,9 @@ def build_network(config: SmsConfig, num_tokens: int, num_features: int = 0, vec
     )
 
 
-def logits_metrics(targets: Tensor, logits: Tensor) -> dict[str, float]:
-    """Binary metrics at probability 0.5."""
-    return binary_metrics(targets.numpy(), logits.argmax(-1).numpy())
-
-
-def fit_texts(
-    config: SmsConfig,
-    texts: Sequence[str],
-    targets: np.ndarray,
-    *,
-    seed: int,
-    on_epoch=None,
-    verbose=False,
-    trainer=fit,
-) -> tuple[SpamModel, History]:
-    """Train on these messages and nothing else; the validation part comes out of them.
-
-    A training that was interrupted goes on where it stood.
-
-    Args:
-        targets: (len(texts),) 0 ham, 1 spam.
-        seed: of validation part, initial weights, batches and dropout.
-        trainer: called as fit is (fit_on of tasks.distributed, for several processes).
-    """
-    generator = settings.seed_everything(seed)
-    texts, targets = np.asarray(texts, dtype=object), np.asarray(targets)
-    rows = Split(np.arange(len(texts)), np.arange(0))
-    if config.valid_share:
-        rows = stratified_split(targets, seed=seed, test_size=config.valid_share)
-    model = untrained(config, texts[rows.train], seed)
-    sides = [model.encode(texts[side], targets[side]) for side in (rows.train, rows.test)]
-    loaders = Loaders(
-        make_loader(sides[0], config.batch_size, strategy=config.batches, generator=generator),
-        make_loader(sides[1], EVALUATION_BATCH, strategy=config.batches) if config.valid_share else None,
-    )
-    weights = torch.tensor([1.0, config.spam_weight])
-    step = classification_step(label_smoothing=config.label_smoothing, class_weights=weights)
-    optimizers, schedulers = make_optimizers(config, model.network, config.epochs * len(loaders.train))
-    read = digest(texts, targets, model.network.embedding.words.weight.detach().numpy())
-    with recovery("sms", config=asdict(config), seed=seed, messages=read) as kept:
-        history = trainer(
-            model.network, loaders, step, optimizers=optimizers, schedulers=schedulers, epochs=config.epochs,
-            metrics=logits_metrics, patience=config.patience, clip=config.clip, ema=config.ema,
-            on_epoch=on_epoch, verbose=verbose, recovery=kept,
-        )  # fmt: skip
-    return model, history
-
-
-def untrained(config: SmsConfig, texts: Sequence[str], seed: int) -> SpamModel:
-    """A model that knows the words of the training messages and of its vectors, and nothing else yet."""
-    tokens = [tokenize(text, config.scheme) for text in texts]
+def untrained(config: SmsConfig, texts: Sequence[str] | Sequence[list[str]], seed: int) -> SpamModel:
+    """A model that knows the words of the (raw or tokenised) training messages and of its vectors, nothing else yet."""
+    tokens = [tokenize(text, config.scheme) if isinstance(text, str) else text for text in texts]
     features = None
     if config.feature_count:
         features = FeatureVocabulary.build(tokens, min_count=config.feature_count)
@@ -265,91 +258,90 @@ def make_optimizers(config: SmsConfig, network: TextClassifier, steps: int) -> t
     return [optimizer], [schedule]
 
 
-def messages(rows: int | None = None) -> pd.DataFrame:
-    """The corpus as loaded, duplicates included: label, text, target (1 for spam), group (near-duplicates share one).
+def logits_metrics(targets: Tensor, logits: Tensor) -> dict[str, float]:
+    """Binary metrics at probability 0.5."""
+    return binary_metrics(targets.numpy(), logits.argmax(-1).numpy())
+
+
+def fit(
+    config: SmsConfig, train: pd.DataFrame, valid: pd.DataFrame | None, *, seed: int, on_epoch=None, verbose=False,
+    trainer=training.fit,
+) -> tuple[SpamModel, History]:  # fmt: skip
+    """Train on these messages and nothing else; a training that was interrupted goes on where it stood.
 
     Args:
-        rows: take a stratified subset of about this many (profile quick); None takes all.
+        train, valid: text and target (1 for spam); without a validation side all epochs are run and nothing is watched.
+        seed: of initial weights, batches and dropout.
+        on_epoch, verbose: as in training.fit.
+        trainer: called as training.fit is (distributed.fit_on, for several processes).
     """
-    loaded = load_sms()
-    frame = loaded.assign(target=(loaded["label"] == "spam").astype(int), group=fold_text(loaded["text"]))
-    if rows is not None and rows < len(frame):
-        kept = stratified_split(frame["target"], seed=settings.SEED, test_size=rows).test
-        frame = frame.iloc[kept].reset_index(drop=True)
-    frame.attrs = loaded.attrs
-    return frame
+    generator = settings.seed_everything(seed)
+    texts, targets = _columns(train)
+    tokens = [tokenize(text, config.scheme) for text in texts]
+    model = untrained(config, tokens, seed).to(settings.device())
+    loaders = Loaders(
+        make_loader(model.dataset(tokens, targets), config.batch_size, strategy=config.batches, generator=generator),
+        None if valid is None else make_loader(
+            model.dataset(*_columns(valid)), EVALUATION_BATCH, strategy=config.batches
+        ),
+    )  # fmt: skip
+    step = classification_step(
+        label_smoothing=config.label_smoothing, class_weights=torch.tensor([1.0, config.spam_weight])
+    )
+    optimizers, schedulers = make_optimizers(config, model.network, config.epochs * len(loaders.train))
+    words = model.network.embedding.words.weight.detach().cpu().numpy()
+    read = digest(texts, targets, *(() if valid is None else _columns(valid)), words)
+    with recovery("sms", config=asdict(config), seed=seed, messages=read) as kept:
+        history = trainer(
+            model.network, loaders, step, optimizers=optimizers, schedulers=schedulers, epochs=config.epochs,
+            metrics=logits_metrics, patience=config.patience, clip=config.clip, ema=config.ema,
+            on_epoch=on_epoch, verbose=verbose, recovery=kept,
+        )  # fmt: skip
+    return model, history
 
 
-def split_messages(kind: str, seed: int, rows: int | None = None) -> tuple[pd.DataFrame, Split]:
-    """The messages and their 80/20 split.
-
-    Args:
-        kind: "random" (exact duplicates removed, stratified), "grouped" (near-duplicates kept together as well) or
-            "duplicates" (nothing removed: the mistake, to be measured).
-
-    Raises:
-        ValueError: another kind.
-    """
-    if kind not in SPLITS:
-        raise ValueError(f"split {kind!r} is not one of {', '.join(SPLITS)}")
-    frame = messages(rows)
-    if kind != "duplicates":
-        frame = deduplicate(frame, "text", "label")
-    if kind == "grouped":
-        return frame, grouped_split(frame["target"], frame["group"], seed=seed)
-    return frame, stratified_split(frame["target"], seed=seed)
-
-
-@dataclass(frozen=True)
-class Result:
-    """A trained model and how it did on the test side of its split."""
-
-    metrics: dict[str, float]
-    model: SpamModel
-    history: History
-    test: pd.DataFrame  # label, text, target, group, probability; attrs as loaded
+def _columns(side: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    return np.asarray(side["text"], dtype=object), side["target"].to_numpy()
 
 
 def train(
-    config: SmsConfig | str,
-    *,
-    split_seed: int,
-    model_seed: int = 0,
-    split: str = "random",
-    rows=None,
-    epochs=None,
-    **options,
-) -> Result:
+    config: SmsConfig | str, *, split_seed: int, model_seed: int | None = None, kind: str = "random",
+    rows: int | None = None, epochs: int | None = None, **options,
+) -> Result:  # fmt: skip
     """Train a configuration on 80% of the messages and score it on the other 20%.
 
     Args:
-        config: a Config, or the name of one in CONFIGS.
+        config: an SmsConfig, or the name of one in CONFIGS.
         split_seed: 0 is the development split.
-        model_seed: of everything random in training.
-        split: "random", "grouped" or "duplicates", as in split_messages.
+        model_seed: of everything random in training; None: the split seed.
+        kind: of split, as in split().
         rows: use a stratified subset of this size; None uses all messages.
         epochs: instead of the configuration's.
-        options: on_epoch and verbose, as in fit; trainer, as in fit_texts.
+        options: on_epoch, verbose and trainer, as in fit.
+
+    Returns:
+        Metrics: accuracy, precision, recall, f1, parameters, best_epoch, epochs, valid_f1, valid_loss, train_seconds;
+        in test the probability of spam.
 
     Raises:
         ValueError: unknown name.
+
+    Example:
+        >>> result = train("lstm", split_seed=1)
+        >>> result.metrics["f1"], result.model.save("artifacts/sms-lstm")
     """
     config = named(config, CONFIGS)
     if epochs is not None:
         config = replace(config, epochs=epochs)
-    frame, sides = split_messages(split, split_seed, rows)
-    train_side, test = frame.iloc[sides.train], frame.iloc[sides.test]
+    frame = load(rows)
+    sides = split(frame, split_seed, kind, valid_share=config.valid_share)
+    valid = frame.iloc[sides.valid] if config.valid_share else None
     start = time.perf_counter()
-    texts, targets = train_side["text"].to_numpy(), train_side["target"].to_numpy()
-    model, history = fit_texts(config, texts, targets, seed=model_seed, **options)
+    seed = split_seed if model_seed is None else model_seed
+    model, history = fit(config, frame.iloc[sides.train], valid, seed=seed, **options)
     seconds = time.perf_counter() - start
-    test = test.assign(probability=model.predict_proba(test["text"].to_numpy()))
+    test = frame.iloc[sides.test]
+    test = test.assign(probability=model.predict_proba(test["text"].to_numpy())[:, 1])
     metrics = binary_metrics(test["target"], test["probability"] >= config.threshold)
-    return Result(metrics | _course(model, history) | {"train_seconds": seconds}, model, history, test)
-
-
-def _course(model: SpamModel, history: History) -> dict[str, float]:
-    """How training went: size, epochs, and what was measured on validation at the epoch that was kept."""
-    best = history.rows[history.best_epoch - 1]
-    facts = {"parameters": num_trainable_parameters(model.network), "best_epoch": history.best_epoch}
-    return facts | {"epochs": len(history.rows)} | {n: best[n] for n in ("valid_f1", "valid_loss") if n in best}
+    metrics |= training_facts(num_trainable_parameters(model.network), history, ("valid_f1", "valid_loss"))
+    return Result(metrics | {"train_seconds": seconds}, model, history, test)

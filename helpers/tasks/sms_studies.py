@@ -1,13 +1,15 @@
-"""The studies of notebook 04: many seeds of every model, the peers beside them on the same splits."""
+"""The studies of notebook 04: many seeds of every model, the baselines beside them on the same splits."""
 
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
+import pandas as pd
 from sklearn.model_selection import StratifiedKFold
 
 from helpers import settings
-from helpers.model.baselines import PEERS
+from helpers.data.splits import stratified_split
+from helpers.model.baselines import SMS_BASELINES
 from helpers.model.metrics import binary_metrics
 from helpers.report.tracking import Tracked
 from helpers.tasks import sms
@@ -21,9 +23,9 @@ FOLDS = 5
 
 def run_row(spec: Spec, tracked: Tracked) -> dict[str, float]:
     """Train and score one row: a peer, the ensemble, or a configuration by name."""
-    model, seed, where = spec["model"], int(spec["split_seed"]), {"split": str(spec["split"]), **quick()}
-    if model in PEERS:
-        return peer(model, seed, where["split"], where.get("rows"))
+    model, seed, where = spec["model"], int(spec["split_seed"]), {"kind": str(spec["split"]), **quick()}
+    if model in SMS_BASELINES:
+        return baseline(model, seed, where["kind"], where.get("rows"))
     if model == "ensemble":
         return ensemble(seed, where)
     result = sms.train(model, split_seed=seed, model_seed=int(spec["model_seed"]), on_epoch=tracked.epoch, **where)
@@ -36,12 +38,13 @@ def quick() -> dict[str, int]:
     return settings.pick(quick={"rows": 400, "epochs": 2}, full={})
 
 
-def peer(name: str, seed: int, split: str = "random", rows: int | None = None) -> dict[str, float]:
-    """A linear peer on the same split."""
-    frame, sides = sms.split_messages(split, seed, rows)
-    train, test = frame.iloc[sides.train], frame.iloc[sides.test]
+def baseline(name: str, seed: int, kind: str = "random", rows: int | None = None) -> dict[str, float]:
+    """A linear baseline on the same split."""
+    frame = sms.load(rows)
+    sides = sms.split(frame, seed, kind, valid_share=0).take(frame)
+    train, test = sides.train, sides.test
     start = time.perf_counter()
-    pipeline = PEERS[name]().fit(train["text"], train["target"])
+    pipeline = SMS_BASELINES[name]().fit(train["text"], train["target"])
     seconds = time.perf_counter() - start
     metrics = binary_metrics(test["target"], pipeline.predict(test["text"]))
     return metrics | {"parameters": pipeline[-1].coef_.size + 1, "train_seconds": seconds}
@@ -73,13 +76,18 @@ def _specs(models: list[str], split: str = "random") -> list[Spec]:
 
 def _config_hash(model: str) -> str:
     """Changes when the configuration behind a row does, and only then; a peer has none beyond its code."""
-    if model in PEERS:
+    if model in SMS_BASELINES:
         return "peer"
     return config_hash(sms.CONFIGS["best" if model == "ensemble" else model])
 
 
 def _study(name: str, models: list[str], split: str = "random") -> Study:
-    return Study(name, lambda: _specs(models, split), run_row, data_hash, sms.REVISION)
+    return Study(name, lambda: _specs(models, split), run_row, data_hash, sms.REVISION, _describe)
+
+
+def _describe(spec: Spec) -> dict:
+    """The configuration behind a row; a baseline and an ensemble have none of that name."""
+    return asdict(sms.CONFIGS[spec["model"]]) if spec["model"] in sms.CONFIGS else {}
 
 
 def data_hash() -> str:
@@ -95,33 +103,38 @@ def attempts() -> list[Spec]:
 
 def run_fold(spec: Spec, tracked: Tracked) -> dict[str, float]:
     """Train on four folds of the development part, score the fifth; the test side of split 0 stays unseen."""
-    model, options = spec["model"], quick()
-    frame, sides = sms.split_messages("random", settings.SEED, options.get("rows"))
-    frame = frame.iloc[sides.train].reset_index(drop=True)
+    model, seed, options = spec["model"], int(spec["model_seed"]), quick()
+    frame = sms.load(options.get("rows"))
+    frame = sms.split(frame, settings.SEED, valid_share=0).take(frame).train
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=settings.SEED).split(frame, frame["target"])
     train, test = (frame.iloc[rows] for rows in list(folds)[int(spec["fold"])])
-    if model in PEERS:
-        predicted = PEERS[model]().fit(train["text"], train["target"]).predict(test["text"])
+    if model in SMS_BASELINES:
+        predicted = SMS_BASELINES[model]().fit(train["text"], train["target"]).predict(test["text"])
     else:
         config = replace(sms.CONFIGS[model], **{k: v for k, v in options.items() if k == "epochs"})
-        fitted, _ = sms.fit_texts(
-            config,
-            train["text"].tolist(),
-            train["target"].to_numpy(),
-            seed=int(spec["model_seed"]),
-            on_epoch=tracked.epoch,
-        )
+        fitted, _ = sms.fit(config, *_watched(config, train, seed), seed=seed, on_epoch=tracked.epoch)
         predicted = fitted.predict(test["text"].tolist())
     return binary_metrics(test["target"], predicted)
 
 
+def _watched(config: sms.SmsConfig, train: pd.DataFrame, seed: int) -> tuple[pd.DataFrame, pd.DataFrame | None]:
+    """Training and validation side of the training rows of a fold; no validation where the configuration has none."""
+    if not config.valid_share:
+        return train, None
+    inner = stratified_split(train["target"], seed=seed, test_size=config.valid_share)
+    return train.iloc[inner.train], train.iloc[inner.test]
+
+
 ATTEMPTED = ["best", *ATTEMPTS, "lstm", "char_svm"]
-STUDIES = (
-    _study("sms-models", [*CELLS, "rnn_softmax", "rnn_end", "word_svm", "char_svm", "best"]),
-    _study("sms-grouped", [*CELLS, "word_svm", "char_svm", "best"], "grouped"),
-    _study("sms-duplicates", ["rnn", "lstm", "char_svm", "best"], "duplicates"),
-    _study("sms-variants", list(VARIANTS)),
-    _study("sms-listing", ["rnn_listing"]),
-    _study("sms-ensemble", ["ensemble"]),
-    Study("sms-attempts", attempts, run_fold, data_hash, sms.REVISION),
-)
+STUDIES = {
+    study.name: study
+    for study in (
+        _study("sms-models", [*CELLS, "rnn_softmax", "rnn_end", "word_svm", "char_svm", "best"]),
+        _study("sms-grouped", [*CELLS, "word_svm", "char_svm", "best"], "grouped"),
+        _study("sms-duplicates", ["rnn", "lstm", "char_svm", "best"], "duplicates"),
+        _study("sms-variants", list(VARIANTS)),
+        _study("sms-listing", ["rnn_listing"]),
+        _study("sms-ensemble", ["ensemble"]),
+        Study("sms-attempts", attempts, run_fold, data_hash, sms.REVISION, _describe),
+    )
+}
