@@ -9,9 +9,10 @@ import pandas as pd
 from benchmarks import references
 from helpers import settings
 from helpers.data.batching import WordTitles
+from helpers.data.splits import Split
 from helpers.data.text import Vocabulary, clean_tokens, stopwords_es
 from helpers.report.results import describe_data
-from helpers.tasks import meli_titles
+from helpers.tasks import meli
 from helpers.tasks.meli import BASELINE, MeliConfig, MeliModel
 
 
@@ -20,7 +21,7 @@ class Titles:
     """The titles, their sides, and the reader of the training side's dictionary."""
 
     frame: pd.DataFrame
-    parts: meli_titles.Parts
+    parts: Split
     reader: WordTitles
     categories: list[str]
 
@@ -48,11 +49,11 @@ class Titles:
 @cache
 def titles(rows: int | None) -> Titles:
     """Split 0; None takes all titles."""
-    frame, stop_words = meli_titles.titles(rows), stopwords_es()
-    parts = meli_titles.partitions(frame, settings.SEED)
+    frame, stop_words = meli.load(rows), stopwords_es()
+    parts = meli.split(frame, settings.SEED)
     words = ([w for w in clean_tokens(title) if w not in stop_words] for title in frame["title"].iloc[parts.train])
     reader = WordTitles(Vocabulary.build(words), stop_words)
-    return Titles(frame, parts, reader, meli_titles.categories(frame))
+    return Titles(frame, parts, reader, meli.categories(frame))
 
 
 def word_config(*, freeze: bool) -> MeliConfig:

@@ -9,11 +9,12 @@ from benchmarks.harness import Outcome, Row, Side, Sizes, alternate, details
 from benchmarks.references import packed_twin
 from helpers import settings
 from helpers.data.batching import EncodedPairs, make_loader
+from helpers.data.corpora import ENTAILMENTS
 from helpers.model.metrics import to_similarity
 from helpers.model.training import Step, classification_step, train_epoch
 from helpers.report.results import describe_data
 from helpers.tasks import sick, sms
-from helpers.tasks.sick import CLASSES, SimilarityModel, make_step
+from helpers.tasks.sick import SimilarityModel, make_step
 
 GOAL = 1.5
 ROUNDS = 3  # times those of the other comparisons: epochs of some seconds feel all that the machine does beside
@@ -39,11 +40,12 @@ def both_sides(network: torch.nn.Module, data: Dataset, batch_size: int, strateg
 def sms_sides(name: str, rows: int | None) -> tuple[dict[str, Side], dict]:
     """The training side of split 0."""
     config = sms.CONFIGS[name]
-    frame, split = sms.split_messages("random", settings.SEED, rows)
+    frame = sms.load(rows)
+    split = sms.split(frame, settings.SEED, valid_share=0)
     train = frame.iloc[split.train]
     settings.seed_everything(settings.SEED)
     model = sms.untrained(config, train["text"].to_numpy(), settings.SEED)
-    data = model.encode(train["text"].to_numpy(), train["target"].to_numpy(copy=True))
+    data = model.dataset(train["text"].to_numpy(), train["target"])
     step = classification_step(label_smoothing=config.label_smoothing)
     sides = both_sides(model.network, data, config.batch_size, config.batches, step, config.clip)
     return sides, describe_data(sms=frame)
@@ -52,12 +54,13 @@ def sms_sides(name: str, rows: int | None) -> tuple[dict[str, Side], dict]:
 def sick_sides(name: str, rows: int | None) -> tuple[dict[str, Side], dict]:
     """The training side of fold 0."""
     config = sick.CONFIGS[name]
-    chosen = sick.sides("cv0", rows=rows)
+    frame = sick.load()
+    chosen = sick.split(frame, "cv0", rows=rows).take(frame)
     settings.seed_everything(settings.SEED)
-    words = sick.words_of(config, chosen, None, settings.SEED)
+    words = sick.words_of(config, chosen, settings.SEED)
     model = SimilarityModel(config, words.reader.vocabulary, words.matrix)
     targets = to_similarity(chosen.train["relatedness"])
-    labels = [CLASSES.index(label) for label in chosen.train["entailment"]]
+    labels = [ENTAILMENTS.index(label) for label in chosen.train["entailment"]]
     data = EncodedPairs(*sick.sentences(chosen.train), model.reader, targets=targets, labels=labels)
     sides = both_sides(model.network, data, config.batch_size, "sorted", make_step(config), config.clip)
     return sides, describe_data(sick=chosen.train)

@@ -10,6 +10,7 @@ from benchmarks import references
 from benchmarks.corpus import Titles, titles, word_config
 from benchmarks.harness import Outcome, Row, Side, Sizes, alternate, details, windows
 from helpers import settings
+from helpers.data.batching import make_loader
 from helpers.model.networks import num_trainable_parameters
 from helpers.model.training import train_epoch
 from helpers.tasks import meli
@@ -18,9 +19,11 @@ GOALS = {"trainable": 6.0, "frozen": 2.5}
 
 
 def our_windows(known: Titles, model, sizes: Sizes) -> Iterator[DataLoader]:
-    """Windows of equal-length batches, as meli.fit_titles makes them."""
+    """Windows of equal-length batches, as meli.fit makes them."""
     generator = torch.Generator().manual_seed(settings.SEED)
-    loader = meli.side_loader(model, known.frame, known.parts.train, model.config.batch_size, generator)
+    side = known.frame.iloc[known.parts.train]
+    data = model.dataset(side["title"].to_numpy(), side["target"])
+    loader = make_loader(data, model.config.batch_size, strategy="equal", generator=generator)
     return windows(loader, loader.dataset.lengths, sizes.batches, seed=settings.SEED)
 
 

@@ -51,7 +51,7 @@ def categorize(model: MeliModel, title: str) -> tuple[dict[str, float], Weighed,
         gr.Error: no text, or one too long; the page shows why.
     """
     _check(title)
-    best = dict(model.predict([title], k=min(CATEGORIES, len(model.categories)))[0])
+    best = dict(model.top([title], k=min(CATEGORIES, len(model.categories)))[0])
     category, probability = next(iter(best.items()))
     place = model.categories.index(category)
     pieces = occlusion(title, lambda texts: model.predict_proba(texts)[:, place], words=WORDS)
@@ -65,11 +65,11 @@ def judge(model: SpamModel, message: str) -> tuple[dict[str, float], Weighed, st
         gr.Error: as categorize().
     """
     _check(message)
-    spam = float(model.predict_proba([message])[0])
+    spam = float(model.predict_proba([message])[0, 1])
     verdict = "spam" if spam >= model.config.threshold else "no es spam"
 
     def answer(texts: list[str]) -> np.ndarray:
-        probabilities = model.predict_proba(texts)
+        probabilities = model.predict_proba(texts)[:, 1]
         return probabilities if verdict == "spam" else 1 - probabilities
 
     pieces = occlusion(message, answer, words=BETWEEN_SPACES)

@@ -1,4 +1,4 @@
-"""The studies of notebook 03: on all titles (models, out of fold, learning curve, attempts), and on a tenth (search)."""
+"""The studies of notebook 03: models, out of fold, learning curve, attempts; on a tenth of the titles a search."""
 
 import os
 import time
