@@ -10,15 +10,26 @@ from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 if TYPE_CHECKING:
     import torch
 
 ROOT = Path(__file__).resolve().parents[1]
 PROFILES = ("quick", "full")
+HOST = "127.0.0.1"  # our own servers listen on this machine alone
 SEED = 0  # development split and default model seed; reported seeds are others
 CPU_FIELDS = {"model name": "{}", "cpu family": "family {}", "model": "model {}"}
 PACKAGES = ("torch", "numpy", "pandas", "scikit-learn", "gensim", "mlflow")
+
+
+class UserError(Exception):
+    """What a user can mend (a file, a name, an option): the command line prints it in one line, without traceback."""
+
+
+class WrongValue(UserError, ValueError):
+    """A value that is none of those there are: says which, and what there is."""
 
 
 def profile() -> str:
@@ -29,7 +40,7 @@ def profile() -> str:
     """
     name = os.environ.get("PROFILE") or "quick"
     if name not in PROFILES:
-        raise ValueError(f"PROFILE={name!r} is not a profile: set it to one of {', '.join(PROFILES)}")
+        raise WrongValue(f"PROFILE={name!r} is not a profile: set it to one of {', '.join(PROFILES)}")
     return name
 
 
@@ -49,11 +60,13 @@ def cache_dir() -> Path:
 
 
 def mirror() -> str | None:
-    """DATA_MIRROR as an http(s) base or an absolute folder; None where it is not set."""
+    """DATA_MIRROR (a folder, also as file://, or an http(s) base), folders absolute; None where it is not set."""
     value = os.environ.get("DATA_MIRROR")
     if not value:
         return None
-    return value.rstrip("/") if value.startswith(("http://", "https://")) else str(anchored(value))
+    if value.lower().startswith(("http://", "https://")):
+        return value.rstrip("/")
+    return str(anchored(url2pathname(urlsplit(value).path) if value.lower().startswith("file://") else value))
 
 
 def sample_dir() -> Path:
@@ -75,7 +88,7 @@ def threads() -> int:
     """CPU threads for torch: THREADS, by default 2; part of what makes a run repeatable."""
     value = os.environ.get("THREADS") or "2"
     if not value.isdigit() or int(value) < 1:
-        raise ValueError(f"THREADS={value!r} is not a positive whole number")
+        raise WrongValue(f"THREADS={value!r} is not a positive whole number")
     return int(value)
 
 
@@ -90,13 +103,20 @@ def device() -> "torch.device":
     name = os.environ.get("DEVICE") or "auto"
     kind, _, number = name.partition(":")
     if name not in ("auto", "cpu", "cuda") and not (kind == "cuda" and number.isdecimal()):
-        raise ValueError(f"DEVICE={name!r} is not a device: set it to auto, cpu, cuda or cuda:N")
+        raise WrongValue(f"DEVICE={name!r} is not a device: set it to auto, cpu, cuda or cuda:N")
     count = torch.cuda.device_count() if name != "cpu" and torch.cuda.is_available() else 0
     if name == "auto":
         return torch.device("cuda" if count else "cpu")
     if kind == "cuda" and int(number or 0) >= count:
-        raise ValueError(f"DEVICE={name}: torch finds {count} CUDA devices on this machine: set DEVICE=cpu or auto")
+        raise WrongValue(f"DEVICE={name}: torch finds {count} CUDA devices on this machine: set DEVICE=cpu or auto")
     return torch.device(name)
+
+
+def reach_own_servers() -> None:
+    """Keep requests to our own servers off any proxy that http_proxy names."""
+    known = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
+    listed = ",".join(dict.fromkeys([*filter(None, known.split(",")), HOST, "localhost"]))
+    os.environ |= {"no_proxy": listed, "NO_PROXY": listed}
 
 
 @contextmanager

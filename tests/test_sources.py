@@ -1,16 +1,22 @@
 """obtain() against a local server: what arrives, what is refused, and that nothing half-written stays behind."""
 
+import gzip
 import hashlib
 import io
 import os
 import re
+import resource
 import signal
 import socket
 import subprocess
 import sys
 import tarfile
+import tempfile
 import threading
+import time
+import tomllib
 import zipfile
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -27,10 +33,12 @@ def sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def give(content: bytes, *, declared: int | None = None, status: int = 200):
+def give(content: bytes, *, declared: int | None = None, status: int = 200, **headers: str):
     def answer(handler):
         handler.send_response(status)
         handler.send_header("Content-Length", str(len(content) if declared is None else declared))
+        for name, value in headers.items():
+            handler.send_header(name.replace("_", "-"), value)
         handler.end_headers()
         handler.wfile.write(content)
 
@@ -89,6 +97,17 @@ def add(*urls: str, name="toy", path="toy/file.txt", **fields) -> Source:
 
 def files(folder: Path) -> list[str]:
     return sorted(str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file())
+
+
+def put(folder: Path, content: bytes = CONTENT, path: str = "toy/file.txt") -> Path:
+    (folder / path).parent.mkdir(parents=True, exist_ok=True)
+    (folder / path).write_bytes(content)
+    return folder / path
+
+
+def in_another_process(code: str) -> subprocess.Popen:
+    code = f"import sys; from helpers.data import sources; {code}"
+    return subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
 
 
 def closed_address() -> str:
@@ -248,11 +267,10 @@ def test_two_processes_at_once(server, cache):
 
     address = server.serve("/file", together)
     code = (
-        "import sys; from helpers.data import catalogue, sources; "
         f"sources.SOURCES['toy'] = sources.Source('toy', 'toy/file.txt', 1, 'none', ('{address}',)); "
         "sys.stdout.write(str(sources.obtain('toy').stat().st_size))"
     )
-    runs = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    runs = [in_another_process(code) for _ in range(2)]
     assert [run.communicate(timeout=60)[0] for run in runs] == [str(len(CONTENT))] * 2
     assert files(cache) == ["toy/file.txt", "toy/file.txt.sha256"]
     assert (cache / "toy/file.txt").read_bytes() == CONTENT
@@ -314,8 +332,7 @@ def test_damaged_file_in_the_cache_is_replaced(server, cache):
 
 def test_damaged_file_in_the_cache_is_named_when_it_cannot_be_replaced(server, cache):
     add(f"{server.base}/gone")
-    (cache / "toy").mkdir(parents=True)
-    (cache / "toy/file.txt").write_bytes(b"damaged")
+    put(cache, b"damaged")
     with pytest.raises(SourceError, match=r"file\.txt: sha256 is .* expected .*HTTP 404"):
         obtain("toy")
 
@@ -342,8 +359,7 @@ def test_md5_decides_over_a_first_download(server, cache):
 
 def test_file_put_into_the_cache_by_hand_is_held_too(cache):
     add(sha256=None)
-    (cache / "toy").mkdir(parents=True)
-    (cache / "toy/file.txt").write_bytes(CONTENT)
+    put(cache)
     obtain("toy")
     (cache / "toy/file.txt").write_bytes(b"changed since")
     with pytest.raises(SourceError, match="first download"):
@@ -352,19 +368,18 @@ def test_file_put_into_the_cache_by_hand_is_held_too(cache):
 
 def test_big_file_is_hashed_once(cache, monkeypatch):
     monkeypatch.setattr(sources, "BIG", 10)
-    add()
-    (cache / "toy").mkdir(parents=True)
-    (cache / "toy/file.txt").write_bytes(CONTENT)
+    add(sha256=None)
+    path = put(cache)
     obtain("toy")
-    hashed = []
-    monkeypatch.setattr(sources.pooch, "file_hash", lambda *args, **kwargs: hashed.append(args) or "other")
-    monkeypatch.setattr(sources, "_digests", {})
-    obtain("toy")
-    assert hashed == []
-    (cache / "toy/file.txt").write_bytes(CONTENT + b"more")
-    with pytest.raises(SourceError):
-        obtain("toy")
-    assert hashed
+    hash_once_more = "sources.BIG = 10; sys.stdout.write(sources.file_sha256(sys.argv[0]))".replace(
+        "sys.argv[0]", repr(str(path))
+    )
+    assert in_another_process(hash_once_more).communicate(timeout=60)[0] == sha256(CONTENT)
+    note = path.with_name("file.txt.sha256")
+    note.write_text(note.read_text().replace(sha256(CONTENT), "remembered"))
+    assert in_another_process(hash_once_more).communicate(timeout=60)[0] == "remembered"
+    os.utime(path, ns=(0, 0))
+    assert in_another_process(hash_once_more).communicate(timeout=60)[0] == sha256(CONTENT)
 
 
 def test_big_file_is_only_downloaded_when_asked_for(server, cache):
@@ -383,8 +398,7 @@ def test_excerpt_names_its_archive_and_command(cache):
 
 def test_excerpt_cut_here_is_accepted_though_its_bytes_differ(cache):
     add(excerpt_of=("whole",))
-    (cache / "toy").mkdir(parents=True)
-    (cache / "toy/file.txt").write_bytes(b"cut by another version of gzip")
+    put(cache, b"cut by another version of gzip")
     with pytest.raises(SourceError):
         obtain("toy")
     sources.write_note(cache / "toy/file.txt")
@@ -471,20 +485,43 @@ def test_unknown_name_lists_the_catalogue():
         obtain("sikc")
 
 
-def test_catalogue_is_sound():
+def test_every_entry_of_the_catalogue_is_complete_and_unique():
+    groups = tomllib.loads(sources.CATALOGUE.read_text(encoding="utf-8")).values()
     every = sources.SOURCES.values()
-    assert len({source.path for source in every}) == len(sources.SOURCES)
+    assert len(every) == sum(len(group["files"]) for group in groups)
+    for field in ("path", "sha256", "md5"):
+        values = [value for source in every if (value := getattr(source, field))]
+        assert len(set(values)) == len(values)
     for source in every:
+        assert source.size > 0
+        assert source.licence
         assert not Path(source.path).is_absolute()
         assert ".." not in Path(source.path).parts
         assert bool(source.urls) != bool(source.excerpt_of)
+        assert source.urls or not source.member
         assert all(address.startswith(("https://", "http://")) for address in source.urls)
-        assert all(whole in sources.SOURCES for whole in source.excerpt_of)
+        assert len(set(source.urls)) == len(source.urls)
+        assert all(isinstance(names, tuple) for names in (source.urls, source.excerpt_of, *source.read_with))
+        named = [*source.excerpt_of, *(name for group in source.read_with for name in group)]
+        assert all(name in sources.SOURCES for name in named)
+        assert source.instead_of is None or source.instead_of in sources.SOURCES
         assert source.sha256 is None or re.fullmatch("[0-9a-f]{64}", source.sha256)
-        assert source.big or source.size <= sources.BIG
+        assert source.md5 is None or re.fullmatch("[0-9a-f]{32}", source.md5)
+        assert source.sha256 or source.urls
+        assert source.big == (source.size > sources.BIG)
     assert {source.name for source in every if source.required} == {
         "meli-test", "sms", "sick-train", "sick-trial", "sick-test",
     }  # fmt: skip
+
+
+def test_the_catalogue_is_read_without_heavy_libraries(cache):
+    put(cache)
+    code = (
+        "assert not vars(sources.SOURCES), 'read at import'; sources.cached('sms'); sources.find('sts-train'); "
+        "heavy = {'torch', 'numpy', 'pandas', 'requests', 'urllib3', 'pooch', 'tqdm'}; "
+        "sys.stdout.write(f'{len(sources.SOURCES)} {heavy & set(sys.modules)}')"
+    )
+    assert in_another_process(code).communicate(timeout=60)[0] == "63 set()"
 
 
 def test_open_stream_names_the_member_that_a_zip_lacks(tmp_path):
@@ -495,3 +532,197 @@ def test_open_stream_names_the_member_that_a_zip_lacks(tmp_path):
     (tmp_path / "bad.zip").write_bytes(b"PK not really")
     with pytest.raises(sources.ArchiveError, match="damaged"):
         sources.open_stream(tmp_path / "bad.zip")
+
+
+# Servers
+
+
+def test_a_redirection_is_followed(server, cache):
+    add(server.serve("/old", give(b"moved", status=302, Location="/new")))
+    server.serve("/new", give(CONTENT))
+    assert obtain("toy").read_bytes() == CONTENT
+
+
+def test_what_a_server_calls_its_encoding_stays_packed(server, cache):
+    packed = gzip.compress(CONTENT)
+    add(server.serve("/file", give(packed, Content_Encoding="gzip")), sha256=sha256(packed))
+    assert obtain("toy").read_bytes() == packed
+
+
+def test_a_slow_server_that_keeps_coming_is_waited_for(server, cache, monkeypatch):
+    monkeypatch.setattr(sources, "WINDOW", 0.05)
+    monkeypatch.setattr(sources, "PIECE", 1 << 20)
+
+    def drip(handler):
+        give(b"", declared=len(CONTENT))(handler)
+        for start in range(0, len(CONTENT), 100):
+            handler.wfile.write(CONTENT[start : start + 100])
+            time.sleep(0.02)
+
+    add(server.serve("/file", drip))
+    assert obtain("toy").read_bytes() == CONTENT
+
+
+def test_a_terminal_is_shown_how_far_it_is(server, cache, monkeypatch, capsys):
+    add(server.serve("/file", give(CONTENT)))
+    monkeypatch.delenv("TQDM_DISABLE", raising=False)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    obtain("toy")
+    assert "100%" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("mirror", ["http://[bad", "http:///nowhere"])
+def test_a_mirror_that_is_no_address_is_named_and_the_next_is_asked(server, cache, monkeypatch, mirror):
+    monkeypatch.setenv("DATA_MIRROR", mirror)
+    address = add(f"{server.base}/gone").urls[0]
+    with pytest.raises(SourceError, match=rf"{re.escape(mirror)}/.*: not an address .*{address}: HTTP 404"):
+        obtain("toy")
+    server.serve("/gone", give(CONTENT))
+    assert obtain("toy").read_bytes() == CONTENT
+
+
+def test_a_full_disk_leaves_nothing(server, cache):
+    content = os.urandom(50_000)
+    add(server.serve("/file", give(content)), sha256=sha256(content))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
+    try:
+        with pytest.raises(SourceError, match="File too large"):
+            obtain("toy")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert files(cache) == []
+    assert obtain("toy").read_bytes() == content
+
+
+# Caches and mirrors as people have them
+
+
+@contextmanager
+def read_only(folder: Path):
+    """Nothing can be written under a folder, not by root either."""
+    places = [folder, *folder.rglob("*")]
+    for place in places:
+        place.chmod(0o555 if place.is_dir() else 0o444)
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(user)
+        for place in places:
+            place.chmod(0o755)
+
+
+@pytest.fixture
+def shared_cache(cache, monkeypatch):
+    """A cache in a folder that every user may enter; pytest's are for their owner alone."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        monkeypatch.setenv("DATA_CACHE", f"{folder}/cache")
+        yield Path(folder, "cache")
+
+
+@pytest.mark.parametrize(
+    "known", [{}, {"sha256": None}, {"sha256": None, "md5": hashlib.md5(CONTENT).hexdigest()}, {"excerpt_of": ("x",)}]
+)
+@pytest.mark.parametrize("big", [10, 1_000_000])
+def test_a_read_only_cache_with_the_right_file_is_used(server, shared_cache, monkeypatch, known, big):
+    monkeypatch.setattr(sources, "BIG", big)
+    add(*([] if "excerpt_of" in known else [f"{server.base}/file"]), **known)
+    path = put(shared_cache)
+    with read_only(shared_cache):
+        with pytest.raises(PermissionError):
+            (path.parent / "new").touch()
+        assert obtain("toy") == sources.cached("toy") == path
+        assert [row.origin for row in sources.fetch_all()] == ["cache"]
+    assert files(shared_cache) == ["toy/file.txt"]
+    assert server.asked == []
+
+
+def test_a_read_only_cache_without_the_file_says_so(server, shared_cache):
+    add(server.serve("/file", give(CONTENT)))
+    put(shared_cache, b"damaged")
+    put(shared_cache, b"", "toy/other.txt")
+    add(server.serve("/other", give(b"other")), name="other", path="toy/other.txt", sha256=None)
+    with read_only(shared_cache):
+        for name, found in (("toy", "sha256 is"), ("other", "an empty file")):
+            with pytest.raises(SourceError, match=f"{found}.*Permission denied.*toy/"):
+                obtain(name)
+    assert (shared_cache / "toy/file.txt").read_bytes() == b"damaged"
+
+
+def linked(folder: Path, store: Path, content: bytes) -> Path:
+    """A file that is a link to its content, as in git-annex and DVC."""
+    link = folder / "toy/file.txt"
+    link.parent.mkdir(parents=True)
+    store.mkdir()
+    link.symlink_to(os.path.relpath(put(store, content, "SHA256E-s1050--9f"), link.parent))
+    return link
+
+
+@pytest.mark.parametrize("known", [{}, {"sha256": None}])
+def test_a_cache_of_links_is_read(cache, tmp_path, known):
+    add(**known)
+    link = linked(cache, tmp_path / "store", CONTENT)
+    assert obtain("toy") == link
+    assert link.is_symlink()
+    assert files(tmp_path / "store") == ["SHA256E-s1050--9f"]
+
+
+def test_a_wrong_link_is_replaced_and_its_content_left_alone(server, cache, tmp_path):
+    add(server.serve("/file", give(CONTENT)))
+    link = linked(cache, tmp_path / "store", b"another edition")
+    assert obtain("toy").read_bytes() == CONTENT
+    assert not link.is_symlink()
+    assert (tmp_path / "store/SHA256E-s1050--9f").read_bytes() == b"another edition"
+
+
+def test_a_link_to_nothing_is_as_no_file(server, cache, tmp_path):
+    add(server.serve("/file", give(CONTENT)))
+    linked(cache, tmp_path / "store", CONTENT).resolve().unlink()
+    assert sources.cached("toy") is None
+    assert obtain("toy").read_bytes() == CONTENT
+
+
+def test_a_mirror_of_links_is_copied(cache, tmp_path, monkeypatch):
+    add()
+    linked(tmp_path / "mirror", tmp_path / "store", CONTENT)
+    monkeypatch.setenv("DATA_MIRROR", str(tmp_path / "mirror"))
+    assert obtain("toy").read_bytes() == CONTENT
+    assert not obtain("toy").is_symlink()
+
+
+ODD = ["50%20off", "what?", "no#1", "a b  c", "ñandú", "[x]{y}*", 'it\'s "q"', "~", "a\\b", "latin\udce9"]
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_folders_of_any_name_serve_as_mirror_and_cache(server, tmp_path, cache, monkeypatch, name, capsys):
+    monkeypatch.setenv("DATA_CACHE", str(tmp_path / name / "cache"))
+    monkeypatch.setenv("DATA_MIRROR", str(tmp_path / name / "mirror"))
+    archive = server.serve("/archive", give(tarred({"a/member.txt": CONTENT})))
+    add(archive, name="member", path="toy/member.txt", member="member.txt")
+    add(name="toy")
+    assert [row.origin for row in sources.fetch_all()] == [archive, None]
+    put(tmp_path / name / "mirror")
+    assert obtain("toy") == tmp_path / name / "cache/toy/file.txt"
+    assert obtain("toy").read_bytes() == CONTENT
+    assert files(tmp_path / name / "cache") == ["toy/file.txt", "toy/member.txt"]
+
+
+@pytest.mark.parametrize(
+    ("base", "asked"), [("a b", "a%20b"), ("a%20b", "a%20b"), ("ñ", "%C3%B1"), ("50%25", "50%25"), ("(x)+y", "(x)+y")]
+)
+def test_addresses_of_any_name_serve_as_mirror(server, cache, monkeypatch, base, asked):
+    monkeypatch.setenv("DATA_MIRROR", f"{server.base.upper()}/{base}/")
+    server.serve(f"/{asked}/toy/file.txt", give(CONTENT))
+    add()
+    assert obtain("toy").read_bytes() == CONTENT
+
+
+def test_a_mirror_may_be_a_file_address(cache, tmp_path, monkeypatch):
+    put(tmp_path / "a b#")
+    monkeypatch.setenv("DATA_MIRROR", (tmp_path / "a b#").as_uri())
+    add()
+    assert obtain("toy").read_bytes() == CONTENT

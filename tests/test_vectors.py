@@ -254,6 +254,20 @@ def test_head_of_sbw_reads_as_the_cut_off_file_it_is(cache, monkeypatch):
         read_vectors(path)
 
 
+@pytest.mark.parametrize("name", ["sbw", "glove-840b"])
+def test_a_damaged_archive_is_named_and_the_excerpt_before_stays(cache, monkeypatch, tmp_path, name):
+    monkeypatch.setattr(excerpts, "load_sick", lambda: corpora.load_sick(settings.sample_dir() / "sick"))
+    excerpt = next(source for source in SOURCES.values() if source.excerpt_of == (name,))
+    whole(cache, monkeypatch, name, text() * 2000)
+    path = cache / SOURCES[name].path
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    (cache / excerpt.path).write_bytes(b"before")
+    monkeypatch.setattr(excerpts, "SBW_LINES", 10**6)
+    with pytest.raises(ArchiveError, match=f"{path.name}: damaged archive"):
+        excerpts.cut(excerpt.name)
+    assert (cache / excerpt.path).read_bytes() == b"before"
+
+
 def test_semeval_sets_are_pasted(cache, monkeypatch):
     sets = {"MSRpar": b"a b\tc d\r\ne\tf\n", "SMTeuroparl": b"x\ty\textra\nz\tw"}
     for name in ("semeval-2012.MSRpar.train", "semeval-2012.SMTeuroparl.train"):

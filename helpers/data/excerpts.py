@@ -5,20 +5,20 @@ the hash of what was cut here is written down beside it, and obtain() holds it t
 """
 
 import gzip
-import os
 import re
 import zipfile
-from collections.abc import Collection, Iterator
+import zlib
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
-from helpers import settings
+from helpers import files, settings
 from helpers.data import sources
 from helpers.data.corpora import load_sick, load_sms
-from helpers.data.sources import ArchiveError, Source, SourceError, extract, obtain, open_stream, part_of, write_note
+from helpers.data.sources import ArchiveError, Source, SourceError, extract, obtain, open_stream
 from helpers.data.text import tokenize
 from helpers.data.vectors import read_vectors
 
@@ -37,8 +37,37 @@ def cut(name: str) -> list[Path]:
     excerpts = [source for source in sources.SOURCES.values() if source.excerpt_of]
     chosen = [s for s in excerpts if s.name == name] or [s for s in excerpts if s.name.startswith(f"{name}-")]
     if not chosen:
-        raise ValueError(f"{name!r} is no excerpt; there are: {', '.join(source.name for source in excerpts)}")
+        raise settings.WrongValue(f"{name!r} is no excerpt; there are: {', '.join(source.name for source in excerpts)}")
     return [_cut_one(source) for source in chosen]
+
+
+def _cut_one(source: Source) -> Path:
+    archive = obtain(source.excerpt_of[0])
+    target, write = settings.cache_dir() / source.path, _writer(source)
+    try:
+        write(archive, target)
+    except (EOFError, zlib.error, zipfile.BadZipFile, OSError) as error:
+        if isinstance(error, OSError) and error.errno:  # the system's: gzip and bz2 set no number
+            raise
+        raise ArchiveError(f"{archive}: damaged archive ({error})") from error
+    sources.write_note(target)
+    return target
+
+
+def _writer(source: Source) -> Callable[[Path, Path], None]:
+    group, _, rest = source.name.partition("-")
+    if group == "semeval":
+        return partial(paste_semeval, name=rest.split(".")[1])
+    if group == "wordnet":
+        return partial(_take_member, member=rest)
+    if source.name == "googlenews-8k":
+        return partial(cut_first_words, words=GOOGLENEWS_WORDS)
+    if source.name == "sbw-head":
+        return partial(cut_first_lines, lines=SBW_LINES)
+    if source.name == "glove-840b-sick":
+        return partial(cut_words, vocabulary=_words_of(load_sick(), "sentence_a", "sentence_b"))
+    assert source.name == "glove-twitter-12k", f"nothing cuts {source.name}"
+    return partial(cut_words, vocabulary=_words_of(load_sms(), "text"), member=TWITTER_MEMBER)
 
 
 def cut_first_words(archive: Path, target: Path, words: int) -> None:
@@ -85,35 +114,10 @@ def paste_semeval(archive: Path, target: Path, name: str) -> None:
             file.write(b"\t".join([score.strip(), *pair.split(b"\t")[:2]]) + b"\n")
 
 
-def _cut_one(source: Source) -> Path:
-    archive = obtain(source.excerpt_of[0])
-    target = settings.cache_dir() / source.path
-    _maker(source)(archive, target)
-    write_note(target)
-    return target
-
-
-def _maker(source: Source):
-    if source.name.startswith("semeval-"):
-        return partial(paste_semeval, name=source.name.removeprefix("semeval-").split(".")[1])
-    if source.name.startswith("wordnet-"):
-        return partial(_take_member, member=source.name.removeprefix("wordnet-"))
-    makers = {
-        "googlenews-8k": lambda: partial(cut_first_words, words=GOOGLENEWS_WORDS),
-        "glove-840b-sick": lambda: partial(cut_words, vocabulary=_words_of(load_sick(), "sentence_a", "sentence_b")),
-        "glove-twitter-12k": lambda: partial(
-            cut_words, vocabulary=_words_of(load_sms(), "text"), member=TWITTER_MEMBER
-        ),
-        "sbw-head": lambda: partial(cut_first_lines, lines=SBW_LINES),
-    }
-    return makers[source.name]()
-
-
 def _take_member(archive: Path, target: Path, member: str) -> None:
-    with part_of(target) as part:
+    with files.replacing(target) as part:
         if not extract(archive, {member: part}):
             raise ArchiveError(f"{archive.name} holds no {member}")
-        os.replace(part, target)
 
 
 def _words_of(frame, *columns: str) -> set[str]:
@@ -148,9 +152,7 @@ def _is_number(text: bytes) -> bool:
 @contextmanager
 def _written(target: Path) -> Iterator[BinaryIO]:
     """A file to write, in gzip where its name says so, that lands whole or not at all."""
-    with part_of(target) as part:
-        with part.open("wb") as raw, ExitStack() as stack:
-            packed = target.suffix == ".gz"
-            # no name and no time in the gzip header: the same bytes every time
-            yield stack.enter_context(gzip.GzipFile("", "wb", fileobj=raw, mtime=0)) if packed else raw
-        os.replace(part, target)
+    with files.replacing(target) as part, part.open("wb") as raw, ExitStack() as stack:
+        packed = target.suffix == ".gz"
+        # no name and no time in the gzip header: the same bytes every time
+        yield stack.enter_context(gzip.GzipFile("", "wb", fileobj=raw, mtime=0)) if packed else raw
