@@ -1,3 +1,5 @@
+import unicodedata
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -32,6 +34,7 @@ def sts(*rows):
         ("They’ll pay $1,000.50 (12%)", ["They", "'ll", "pay", "1,000.50", "12"]),
         ("red,white and U.S.", ["red", "white", "and", "U", "S"]),
         ("can't won't", ["ca", "n't", "wo", "n't"]),
+        ("I'd, I'm, we've, we'll, they're", ["I", "'d", "I", "'m", "we", "'ve", "we", "'ll", "they", "'re"]),
         ("  ?! ", []),
         ("", []),
     ],
@@ -44,7 +47,7 @@ def test_sentences_are_cut_as_the_vectors_vocabulary_was(sentence, tokens):
 @given(TEXTS)
 def test_any_text_is_cut_into_words_that_stand_in_it(text):
     for token in tokenize_sentence(text):
-        assert token in text.replace("’", "'")
+        assert token in unicodedata.normalize("NFC", text).replace("’", "'")
         assert any(sign.isalnum() for sign in token)
 
 
@@ -56,6 +59,11 @@ def test_normalising_twice_changes_nothing_more(text):
     assert set(once) <= set("abcdefghijklmnopqrstuvwxyz0123456789 ")
     assert "  " not in once
     assert once == once.strip()
+
+
+def test_sentences_are_compared_as_lower_case_words_and_numbers():
+    assert normalize_sentence("  A T-shirt, No. 12… isn't ") == "a t shirt no 12 isn t"
+    assert pair_key("Two, men", "A dog!") == ("a dog", "two men")
 
 
 @given(TEXTS, TEXTS)
@@ -94,6 +102,11 @@ def test_pretraining_pairs_hold_nothing_of_the_test():
     )
     assert kept["sentence_a"].tolist() == ["Fresh one", "A man sings"]
     assert kept["similarity"].tolist() == [0.8, 0.5]
+
+
+def test_pairs_of_the_trial_partition_may_be_trained_on():
+    whole = sick(("x", "y"), ("Fresh one", "Fresh two")).assign(partition=["train", "test", "trial"])
+    assert pretraining_pairs(sts(("Fresh one", "other", 4.0)), whole)["sentence_a"].tolist() == ["Fresh one"]
 
 
 def test_pretraining_pairs_hold_nothing_of_a_held_out_fold():

@@ -15,7 +15,7 @@ ID = {word: i for i, word in enumerate(WORDS, start=2)}
 def test_case_decides_which_spelling_is_found_first():
     assert spellings("Dog", "exact") == ("Dog",)
     assert spellings("dOg", "fallback") == ("dOg", "Dog", "DOG", "dog")
-    assert spellings("Dog", "lower") == ("dog", "Dog", "DOG")
+    assert spellings("dOg", "lower") == ("dog", "Dog", "DOG")
     with pytest.raises(ValueError, match="case 'upper' is not one of exact, fallback, lower"):
         SentenceReader(Vocabulary([]), "upper")
 
@@ -26,6 +26,23 @@ def test_words_are_found_in_another_case_where_that_is_allowed():
     exact = SentenceReader(READER.vocabulary, "exact")
     assert exact.ids(sentence).tolist() == [UNKNOWN] * 4
     assert exact.ids("a dog").tolist() == [ID["a"], ID["dog"]]
+
+
+def test_of_several_spellings_the_first_in_the_order_of_the_case_is_taken():
+    reader = {
+        case: SentenceReader(Vocabulary(["dog", "DOG", "Dog", "cat", "CAT", "Cat", "dOg"]), case)
+        for case in ("exact", "fallback", "lower")
+    }
+    words = {case: one.vocabulary.decode(one.ids("dOg cAT DOG")) for case, one in reader.items()}
+    assert words == {
+        "exact": ["dOg", "<unk>", "DOG"], "fallback": ["dOg", "Cat", "DOG"], "lower": ["dog", "cat", "dog"],
+    }  # fmt: skip
+    assert SentenceReader(Vocabulary(["cat", "CAT"])).ids("cAT").tolist() == [3]
+
+
+def test_a_sentence_without_words_is_one_unknown_word_and_a_long_one_is_cut():
+    assert READER.ids("?!").tolist() == [UNKNOWN]
+    assert len(READER.ids("dog " * 600)) == 500
 
 
 def test_hyphenated_words_are_opened_only_when_unknown():
@@ -44,7 +61,9 @@ def test_any_text_has_at_least_one_id_of_the_vocabulary(text):
 
 def test_a_batch_holds_first_sentences_then_second_ones():
     rows = EncodedPairs(["a dog", "dog"], ["dog", "is a dog"], READER, targets=[0.25, 1.0], labels=[2, 0])
-    assert rows.lengths.tolist() == [2, 3]
+    assert rows.lengths.tolist() == [2, 3]  # of the longer sentence
+    assert rows.index.shape == (2, 2)
+    assert len(rows.distinct) == 3  # "dog" is read once
     batch = rows.__getitems__([1, 0])
     assert batch.parts == 2
     assert batch.tokens.tolist() == [
@@ -60,7 +79,9 @@ def test_triplets_have_three_parts_and_what_is_not_given_is_empty():
     batch = rows.__getitems__([0])
     assert (batch.parts, batch.tokens.shape) == (3, (3, 2))
     assert batch.labels.tolist() == [NO_LABEL]
+    assert torch.nn.functional.cross_entropy(torch.rand(1, 3), batch.labels, reduction="sum") == 0
     assert all(torch.equal(vars(batch)[name], tensor) for name, tensor in vars(batch.to(torch.device("cpu"))).items())
+    assert all(tensor.is_meta for tensor in vars(batch.to("meta")).values())
 
 
 @settings(max_examples=30, deadline=None)

@@ -28,6 +28,30 @@ def test_parts_and_pairs_below_the_count_are_not_known():
     assert SubwordTitles.build(TITLES, min_count=2, pairs=False).pairs == []
 
 
+def test_by_default_n_grams_of_two_to_five_that_two_titles_hold_are_kept():
+    reader = SubwordTitles.build(["funda", "funda", "otra"])
+    assert reader.parts == sorted(token_parts("funda", (2, 5)))
+    assert reader.ngrams == SubwordTitles([], []).ngrams == (2, 5)
+    assert SubwordTitles.build(["funda", "funda"], min_count=3).parts == []
+
+
+def test_ids_count_from_one_and_0_is_a_pair_not_seen_often_enough():
+    reader = SubwordTitles(["=funda", "fun"], ["<s> funda", "funda roja"])
+    data = reader.encode(["funda roja", "roja funda"])
+    assert [data.tokens[i].tolist() for i in (0, 1)] == [[1, 2], [0, 0]]
+    assert [data.types[i].tolist() for i in (0, 1)] == [[1, 2], [2, 1]]
+    assert [data.type_features[i].tolist() for i in range(3)] == [[], [1, 2], []]  # 0 is padding
+
+
+def test_titles_may_come_as_their_tokens():
+    tokens = [title_tokens(title) for title in TITLES]
+    reader = SubwordTitles.build(TITLES, min_count=1)
+    assert SubwordTitles.build(tokens, min_count=1).description() == reader.description()
+    raw, cut = reader.encode(TITLES), reader.encode(tokens)
+    assert raw.tokens.values.tolist() == cut.tokens.values.tolist()
+    assert raw.type_features.values.tolist() == cut.type_features.values.tolist()
+
+
 def test_a_title_counts_once_however_often_it_repeats_a_word():
     reader = SubwordTitles.build(["oso oso oso", "pez"], min_count=2)
     assert reader.parts == reader.pairs == []
@@ -51,6 +75,7 @@ def test_words_skip_stop_words_and_an_empty_title_is_one_unknown_token():
     reader = WordTitles(Vocabulary(["funda", "samsung"]), {"para"})
     data = reader.encode(["Funda para Samsung", "para", "", "funda rarísima"])
     assert [data.tokens[i].tolist() for i in range(4)] == [[2, 3], [UNKNOWN], [UNKNOWN], [2, UNKNOWN]]
+    assert reader.encode(["funda " * 100]).lengths.tolist() == [MAX_TOKENS] == [60]
 
 
 @pytest.mark.parametrize(
@@ -59,8 +84,12 @@ def test_words_skip_stop_words_and_an_empty_title_is_one_unknown_token():
 def test_a_description_gives_the_same_reader_back(reader):
     again = from_description(reader.description())
     assert again.description() == reader.description()
-    first, second = (r.encode(["funda de samsung j7"]).__getitems__([0]) for r in (reader, again))
-    assert first.tokens.tolist() == second.tokens.tolist()
+    for title in ("funda de samsung j7", "de", ""):
+        first, second = (r.encode([title]).__getitems__([0]) for r in (reader, again))
+        assert first.tokens.tolist() == second.tokens.tolist()
+        assert (first.features is None) == (second.features is None)
+        if first.features:
+            assert first.features.ids.tolist() == second.features.ids.tolist()
 
 
 @settings(max_examples=60, deadline=None)

@@ -32,9 +32,47 @@ def test_graded_triplets_share_a_sentence_and_keep_the_gap():
     assert len(make_triplets(frame(), seed=0, gap=0.5, unrelated=0)) == 3
 
 
+def test_the_gap_is_a_least_one_and_by_default_a_whole_point():
+    rows = [
+        ("a", "b", 4.0, "NEUTRAL"),
+        ("a", "c", 3.0, "NEUTRAL"),
+        ("x", "y", 3.9, "NEUTRAL"),
+        ("x", "z", 3.0, "NEUTRAL"),
+    ]
+    assert as_set(make_triplets(frame(rows), seed=0, unrelated=0)) == {("a", "b", "c")}
+    assert as_set(make_triplets(frame(rows), seed=0, unrelated=0, gap=0.5)) == {("a", "b", "c"), ("x", "y", "z")}
+    with pytest.raises(ValueError, match="no triplet"):
+        make_triplets(frame(rows), seed=0, unrelated=0, gap=1.1)
+
+
+def test_the_shared_sentence_may_stand_on_either_side_and_is_spelled_as_it_first_was():
+    rows = [
+        ("Red one", "Shared!", 5.0, "NEUTRAL"),
+        ("shared", "Blue one", 1.0, "NEUTRAL"),
+        ("SHARED", "shared", 3, "NEUTRAL"),
+    ]
+    found = make_triplets(frame(rows), seed=0, unrelated=0)
+    assert found.to_numpy().tolist() == [["Shared!", "Red one", "Blue one", "graded"]]
+
+
+def test_a_triplet_stands_once():
+    rows = [("a", "b", 5.0, "NEUTRAL"), ("a", "c", 1.0, "NEUTRAL"), ("A", "C.", 1.5, "NEUTRAL")]
+    assert len(make_triplets(frame(rows), seed=0, unrelated=0)) == 1
+
+
+def test_pairs_rated_4_or_more_get_one_unrelated_sentence_in_each_direction():
+    rows = [(f"left {i}", f"right {i}", 4.0 if i < 30 else 3.9, "NEUTRAL") for i in range(60)]
+    found = make_triplets(frame(rows), seed=0)
+    assert set(found["kind"]) == {"unrelated"}
+    assert 50 < len(found) <= 60  # now and then the sentence drawn is one of the pair
+    assert {int(name.split()[1]) for name in found["anchor"]} <= set(range(30))
+    assert {name.split()[0] for name in found["anchor"]} == {"left", "right"}
+
+
 def test_contradictions_count_as_negatives_only_if_wanted():
     found = make_triplets(frame(), seed=0, unrelated=0, contradictions=True)
     assert as_set(found[found["kind"] == "contradiction"]) == {("a dog runs", "the dog is running", "no dog runs")}
+    assert "contradiction" not in set(make_triplets(frame(), seed=0)["kind"])
 
 
 def test_unrelated_sentences_were_never_paired_with_either_side():
@@ -46,6 +84,13 @@ def test_unrelated_sentences_were_never_paired_with_either_side():
         assert frozenset((anchor, positive)) in keys
         assert negative not in (anchor, positive)
         assert not {frozenset((anchor, negative)), frozenset((positive, negative))} & keys
+
+
+def test_partners_of_either_side_are_never_its_unrelated_sentence():
+    own = [(side, f"{side} {i}", 1.0, "NEUTRAL") for side in ("hub", "rim") for i in range(5)]
+    rows = [("hub", "rim", 4.5, "NEUTRAL"), *own, ("far", "away", 1.0, "NEUTRAL")]
+    found = make_triplets(frame(rows), seed=0, gap=9, unrelated=500)
+    assert as_set(found) == {(*pair, name) for pair in (("hub", "rim"), ("rim", "hub")) for name in ("far", "away")}
 
 
 def test_the_seed_decides():
