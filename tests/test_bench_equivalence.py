@@ -153,7 +153,7 @@ def test_row_sparse_adam_moves_what_a_dense_one_moves_while_the_same_words_are_m
 def test_messages_give_the_loss_and_gradients_of_a_packed_recurrence(name):
     config = replace(sms.CONFIGS[name], embedding_dim=12, hidden_size=8, dense=6)
     model = sms.untrained(config, RAGGED, 0)
-    batch = model.encode(RAGGED, np.array([0, 1, 1, 0])).__getitems__(range(4))
+    batch = model.dataset(RAGGED, np.array([0, 1, 1, 0])).__getitems__(range(4))
     same(model.network, packed_twin(model.network), classification_step(), batch)
 
 

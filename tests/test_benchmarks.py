@@ -14,8 +14,8 @@ from benchmarks import __main__ as command
 from benchmarks import gemm, harness, passing, references
 from benchmarks.harness import QUICK, Outcome, Row, Sizes, alternate, table, warning, windows
 from helpers.data.batching import Ragged, RaggedTexts, make_loader
+from helpers.data.splits import Split
 from helpers.report.results import read_results
-from helpers.tasks.meli_titles import Parts
 
 SIZES = Sizes(rounds=3, warm_up=1)
 
@@ -207,13 +207,13 @@ def test_the_race_stops_at_the_first_epoch_above_the_score(monkeypatch, tmp_path
     monkeypatch.setenv("ARTIFACTS_DIR", str(tmp_path))
     scores, folders = [0.2, 0.5, 0.9, 0.95], []
 
-    def fit_titles(config, frame, train, valid, *, seed, on_epoch):
+    def fit(config, train, valid, *, categories, seed, on_epoch):
         folders.append(os.environ["ARTIFACTS_DIR"])
         for epoch, score in enumerate(scores, start=1):
             on_epoch({"epoch": epoch, "valid_balanced_accuracy": score})
 
-    monkeypatch.setattr(passing.meli, "fit_titles", fit_titles)
-    known = passing.Titles(pd.DataFrame(), Parts(np.arange(3), np.arange(3, 5), np.arange(0)), None, [])
+    monkeypatch.setattr(passing.meli, "fit", fit)
+    known = passing.Titles(pd.DataFrame(index=range(5)), Split(np.arange(3), np.arange(3, 5), np.arange(0)), None, [])
     assert [row["score"] for row in passing.race(known, 0.6, None)] == [0.2, 0.5, 0.9]
     assert [row["epoch"] for row in passing.race(known, 0.99, None)] == [1, 2, 3, 4]
     assert str(tmp_path) not in folders
@@ -222,7 +222,7 @@ def test_the_race_stops_at_the_first_epoch_above_the_score(monkeypatch, tmp_path
 
 def test_the_peer_is_scored_on_the_validation_side():
     frame = pd.DataFrame({"title": ["funda azul", "mesa roja"] * 6, "target": [0, 1] * 5 + [0, 0]})
-    known = passing.Titles(frame, Parts(np.arange(8), np.arange(8, 12), np.arange(0)), None, [])
+    known = passing.Titles(frame, Split(np.arange(8), np.arange(8, 12), np.arange(0)), None, [])
     seconds, score = passing.peer_score(known, "word_nb")
     assert seconds > 0
     assert score == pytest.approx((2 / 3 + 1) / 2)  # the last title held out carries the wrong target

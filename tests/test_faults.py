@@ -145,16 +145,16 @@ def test_sentences_of_unknown_words_alone_count_as_equal():
 
 
 def test_a_category_that_training_never_saw_is_never_right_and_counts():
-    frame = meli.titles()
+    frame = meli.load()
     unseen = frame["target"].max()
     train, test = np.flatnonzero(frame["target"] != unseen), np.flatnonzero(frame["target"] == unseen)
     test = np.concatenate([train[:20], test])
     config = meli.replace(
         meli.BEST, embedding_dim=16, hidden_size=8, batch_size=32, epochs=3, sparse_lr=2e-2, lr=1e-2, dropout=0.1
     )
-    model, _ = meli.fit_titles(config, frame, train, None, seed=1)
+    model, _ = meli.fit(config, frame.iloc[train], None, seed=1, categories=meli.categories(frame))
     assert model.categories == meli.categories(frame)
-    predicted = meli.predicted_classes(model, frame, test)
+    predicted = meli.predicted_classes(model, frame["title"].to_numpy()[test])
     assert unseen not in predicted
     known = frame["target"].iloc[test].to_numpy() != unseen
     recalls = [np.mean(predicted[known & (target == frame["target"].iloc[test])] == target)

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from helpers.data.splits import Split
 from helpers.data.text import STEPS
 from helpers.lessons.preprocessing import (
     bag_of_words_hits,
@@ -19,9 +20,8 @@ from helpers.lessons.preprocessing import (
     title_means,
     without,
 )
-from helpers.tasks.meli_titles import Parts
 
-PARTS = Parts(np.array([0, 1, 2, 3]), np.array([4, 5]), np.array([], dtype=int))
+PARTS = Split(np.array([0, 1, 2, 3]), np.array([4, 5]), np.array([], dtype=int))
 
 
 def test_step_table_counts_what_each_step_changes():

@@ -37,10 +37,10 @@ def expected(name: str, folder: Path, *texts: list[str]) -> list[dict]:
     model = _loaded(name, folder)
     if name == "meli-titles":
         return [
-            {"categories": [{"category": c, "probability": p} for c, p in best]} for best in model.predict(texts[0])
+            {"categories": [{"category": c, "probability": p} for c, p in best]} for best in model.top(texts[0])
         ]
     if name == "sms-spam":
-        said = zip(model.predict(texts[0]), model.predict_proba(texts[0]).tolist(), strict=True)
+        said = zip(model.predict(texts[0]), model.predict_proba(texts[0])[:, 1].tolist(), strict=True)
         return [{"label": ("ham", "spam")[spam], "spam_probability": p} for spam, p in said]
     said = zip(model.similarity(*texts).tolist(), model.similar(*texts).tolist(), *texts, strict=True)
     return [

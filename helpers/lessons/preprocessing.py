@@ -17,9 +17,9 @@ from sklearn.naive_bayes import ComplementNB
 from sklearn.preprocessing import normalize
 
 from helpers.data.batching import LengthBatches
+from helpers.data.splits import Split
 from helpers.data.text import STEPS, clean_tokens, trace
 from helpers.report.plots import COLORS, panels
-from helpers.tasks.meli_titles import Parts
 
 SPLIT, SIGNS = "split_alphanumerics", "drop_other_signs"  # the two steps that the course's cleaning does not have
 AGREEMENTS = {
@@ -90,7 +90,7 @@ def difference_kinds(agrees: pd.DataFrame) -> pd.Series:
     return pd.Series(np.select(reasons, ["same", "split", "signs", "both"], "other"), index=agrees.index)
 
 
-def bag_of_words_hits(texts: Sequence[str], targets: np.ndarray, parts: Parts) -> np.ndarray:
+def bag_of_words_hits(texts: Sequence[str], targets: np.ndarray, parts: Split) -> np.ndarray:
     """(validation titles,) bool: is a naive Bayes classifier (Rennie et al. 2003) over the words right?"""
     texts, counter = np.asarray(texts, dtype=object), CountVectorizer(analyzer=str.split, binary=True)
     model = ComplementNB(alpha=0.1).fit(counter.fit_transform(texts[parts.train]), targets[parts.train])
@@ -112,7 +112,7 @@ def title_means(token_lists: Sequence[Sequence[str]], words: Sequence[str], matr
     return normalize(counts @ normalize(matrix))
 
 
-def centroid_hits(means: np.ndarray, targets: np.ndarray, parts: Parts) -> np.ndarray:
+def centroid_hits(means: np.ndarray, targets: np.ndarray, parts: Split) -> np.ndarray:
     """(validation titles,) bool: is the category whose training titles' mean has the largest cosine the right one?"""
     centroids = pd.DataFrame(means[parts.train]).groupby(targets[parts.train]).mean()
     nearest = (means[parts.valid] @ normalize(centroids.to_numpy()).T).argmax(axis=1)
