@@ -1,4 +1,4 @@
-"""Results files, code hashes and stale studies."""
+"""Results files, saved predictions, and tables over the rows of a study."""
 
 import json
 import math
@@ -11,9 +11,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-import helpers
 from helpers import settings
 from helpers.report import results, rules
+from helpers.report.results import load_predictions, mean_and_std, predictions_path, save_predictions
 
 NAME = "04_sms_rnn_vs_lstm"
 METRICS = {"sms.lstm.f1.mean": 0.97, "sms.lstm.f1.std": 0.01234, "sms.lstm.accuracy.mean": 0.99}
@@ -114,19 +114,6 @@ def test_missing_results_say_which_notebook_writes_them(folder):
         results.read_results(NAME)
 
 
-def test_interrupted_write_leaves_the_old_file_alone(tmp_path, monkeypatch):
-    path = results.write_text(tmp_path / "a.txt", "old")
-
-    def fail(*_):
-        raise OSError("disk full")
-
-    monkeypatch.setattr(results.os, "replace", fail)
-    with pytest.raises(OSError, match="disk full"):
-        results.write_text(path, "new")
-    assert path.read_text(encoding="utf-8") == "old"
-    assert list(tmp_path.iterdir()) == [path]
-
-
 @given(st.floats(allow_nan=False, allow_infinity=False), st.integers(-(10**12), 10**12))
 def test_every_finite_number_is_a_metric(number, whole):
     assert results.metric_faults({"sms.rnn.f1": number, "sms.rnn.parameters": whole}) == []
@@ -138,85 +125,72 @@ def test_committed_results_of_profile_quick_are_a_problem(folder, tmp_path, monk
     assert results.results_problems(folder) == [f"{NAME}.json: made in profile quick, not full"]
 
 
-def test_code_hash_follows_names_and_contents(tmp_path):
-    (tmp_path / "a.py").write_bytes(b"x = 1\n")
-    (tmp_path / "b.py").write_bytes(b"y = 1\n")
-    both = results.code_hash(tmp_path)
-    assert re.fullmatch("[0-9a-f]{12}", both)
-    assert both == results.code_hash(tmp_path / "b.py", tmp_path / "a.py", tmp_path)
-    assert both != results.code_hash(tmp_path / "a.py")
-    (tmp_path / "a.py").write_bytes(b"x = 1\r\n")
-    (tmp_path / "notas.txt").write_text("x")
-    assert both == results.code_hash(tmp_path)
-    (tmp_path / "a.py").write_bytes(b"x = 2\n")
-    assert both != results.code_hash(tmp_path)
-
-
-def test_code_hash_takes_modules_packages_and_relative_paths():
-    assert results.code_hash(settings) == results.code_hash("helpers/settings.py")
-    assert results.code_hash(helpers) == results.code_hash(settings.ROOT / "helpers")
-    with pytest.raises(FileNotFoundError, match="no Python source at helpers/nada"):
-        results.code_hash("helpers/nada.py")
-
-
-CURRENT = {"sms-search": {"code_hash": "c1", "data_hash": "d1"}}
-
-
-def study(folder, rows, name="sms-search"):
-    pd.DataFrame(rows, columns=["f1", "code_hash", "data_hash"]).to_csv(folder / f"{name}.csv", index=False)
-
-
-@pytest.mark.parametrize(
-    ("rows", "problems"),
-    [
-        ([(0.9, "c1", "d1")], []),
-        (
-            [(0.9, "c0", "d1"), (0.9, "c1", "d1")],
-            ["studies/sms-search.csv: 1 of 2 rows are stale (other code); make study NAME=sms-search"],
-        ),
-        (
-            [(0.9, "c0", "d1"), (0.9, "c0", "d0"), (0.9, "c1", "d0")],
-            ["studies/sms-search.csv: 3 of 3 rows are stale (other code and data); make study NAME=sms-search"],
-        ),
-    ],
-)
-def test_stale_rows_are_counted_a_line_a_study(rows, problems, tmp_path):
-    study(tmp_path, rows)
-    assert results.stale_problems(CURRENT, tmp_path) == problems
-
-
-def test_hashes_of_digits_are_compared_as_text(tmp_path):
-    study(tmp_path, [(0.9, "000123456789", "12e4")])
-    assert results.stale_problems({"sms-search": {"code_hash": "000123456789", "data_hash": "12e4"}}, tmp_path) == []
-
-
-def test_study_without_hashes_or_owner_is_a_problem(tmp_path):
-    study(tmp_path, [(0.9, "c1", "d1")], name="other")
-    pd.DataFrame({"f1": [1], "code_hash": ["c1"]}).to_csv(tmp_path / "sms-search.csv", index=False)
-    assert results.stale_problems(CURRENT, tmp_path) == [
-        "studies/other.csv: no study of this name; delete the table or give the study back",
-        "studies/sms-search.csv: no column data_hash",
-    ]
-
-
-def test_check_of_everything_reads_notebooks_readme_and_studies(tmp_path, monkeypatch):
-    for name in ("notebooks", "results/studies", "tests"):
+def test_check_of_everything_reads_notebooks_and_readme(tmp_path, monkeypatch):
+    for name in ("notebooks", "results", "tests"):
         (tmp_path / name).mkdir(parents=True)
     (tmp_path / "tests" / "questions.json").write_text("{}")
     (tmp_path / "notebooks" / "01_eda.ipynb").write_text("{}")
     content = {"schema": 1, "metrics": METRICS, "info": {"profile": "full"}}
     (tmp_path / "results" / "01_eda.json").write_text(json.dumps(content))
-    study(tmp_path / "results" / "studies", [(0.9, "c0", "d1")])
     monkeypatch.setattr(settings, "ROOT", tmp_path)
-    problems = rules.check(current=CURRENT)
-    assert [problem.split(":")[0] for problem in problems] == ["01_eda.ipynb", "README.md", "studies/sms-search.csv"]
-    assert len(rules.check()) == 2  # without hashes of today the studies are left alone
+    assert [problem.split(":")[0] for problem in rules.check()] == ["01_eda.ipynb", "README.md"]
 
 
-def test_rows_of_another_configuration_and_missing_rows_are_named(tmp_path):
-    pd.DataFrame({"key": ["a", "old"], "code_hash": "c", "data_hash": "d"}).to_csv(tmp_path / "s.csv", index=False)
-    current = {"s": {"code_hash": "c", "data_hash": "d", "keys": ["a", "b", "e"]}}
-    assert results.stale_problems(current, tmp_path) == [
-        "studies/s.csv: 1 of 2 rows are stale (other configuration); make study NAME=s",
-        "studies/s.csv: 2 rows are missing; make study NAME=s",
-    ]
+def test_saved_predictions_come_back():
+    path = save_predictions("some-study", "best-1", [5, 3], [631, 0])
+    assert path == predictions_path("some-study", "best-1")
+    rows, predicted = load_predictions("some-study", "best-1")
+    assert rows.tolist() == [5, 3]
+    assert predicted.tolist() == [631, 0]
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_the_same_predictions_give_the_same_file():
+    first = save_predictions("some-study", "best-2", [1], [2]).read_bytes()
+    assert save_predictions("some-study", "best-2", [1], [2]).read_bytes() == first
+
+
+def test_missing_predictions_say_how_they_are_made():
+    with pytest.raises(FileNotFoundError, match="make study NAME=some-study"):
+        load_predictions("some-study", "none")
+
+
+RUNS = pd.DataFrame(
+    {
+        "model": ["b", "b", "a", "a", "c"],
+        "f1": [0.25, 0.75, 0.9, 0.9, 0.6],
+        "parameters": [1000, 3000, 70, 70, 5],
+        "seen": [None, None, 0.5, 0.7, None],
+    }
+)
+
+
+def spread(mean, std):
+    return f"{mean}\u00a0±\u00a0{std}"  # a narrow column must not part them
+
+
+def test_cells_hold_mean_and_sample_deviation_in_order_of_appearance():
+    table = mean_and_std(RUNS, "model", {"f1": "F1"}, names={"b": "modelo B"})
+    assert table["F1"].to_dict() == {
+        "modelo B": spread("0.5000", "0.3536"),
+        "a": spread("0.9000", "0.0000"),
+        "c": "0.6000",
+    }
+    assert list(table.index) == ["modelo B", "a", "c"]
+    assert table.index.name is None
+
+
+def test_metrics_have_their_own_decimals_and_unmeasured_ones_a_dash():
+    table = mean_and_std(RUNS, "model", {"parameters": "parámetros", "seen": "visto"}, decimals={"parameters": 0})
+    assert table["parámetros"].tolist() == [spread("2,000", "1,414"), spread("70", "0"), "5"]
+    assert table["visto"].tolist() == ["—", spread("0.6000", "0.1414"), "—"]
+
+
+def test_groups_are_sorted_by_the_mean_not_by_its_text():
+    runs = pd.DataFrame({"model": ["a", "b", "c"], "seconds": [9.0, 10.0, 100.0]})
+    assert list(mean_and_std(runs, "model", {"seconds": "s"}, sort="seconds").index) == ["c", "b", "a"]
+
+
+def test_a_missing_metric_is_named():
+    with pytest.raises(KeyError, match="recall"):
+        mean_and_std(RUNS, "model", {"recall": "exhaustividad"})
