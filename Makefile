@@ -122,7 +122,19 @@ bench: setup ## timings against the course's recipe and peers, on an idle machin
 
 .PHONY: verify
 verify: setup ## run notebooks (PROFILE=full) and sampled study rows again, compare with what is committed (hours)
-	@$(RUN) -m helpers verify $(if $(ONLY),--only $(ONLY)) $(if $(ROWS),--rows $(ROWS)) $(if $(FRESH),--fresh)
+	@$(RUN) -m tools.verify $(if $(ONLY),--only $(ONLY)) $(if $(ROWS),--rows $(ROWS)) $(if $(FRESH),--fresh)
+
+.PHONY: mutants
+mutants: setup ## break the code on purpose, one line at a time: do the tests notice? (an hour) [ONLY=file or number]
+	@$(RUN) -m tools.mutants $(if $(ONLY),--only $(ONLY)) $(if $(FRESH),--fresh)
+
+.PHONY: same-numbers
+same-numbers: setup ## a row of every study with another checkout and with this one: make same-numbers TREE=path [LIMIT=seconds]
+	@test -n "$(TREE)" || { echo "which other checkout? make same-numbers TREE=path" >&2; exit 1; }
+	@mkdir -p $(BUILD)
+	@$(RUN) -m tools.same_numbers rows --tree "$(TREE)" --out $(BUILD)/rows-other.csv $(if $(LIMIT),--max-seconds $(LIMIT))
+	@$(RUN) -m tools.same_numbers rows --out $(BUILD)/rows-this.csv $(if $(LIMIT),--max-seconds $(LIMIT))
+	@$(RUN) -m tools.same_numbers compare --rows $(BUILD)/rows-other.csv $(BUILD)/rows-this.csv
 
 .PHONY: mlflow
 mlflow: setup ## look at the tracked runs, on 127.0.0.1 (PORT=5000)
