@@ -698,14 +698,15 @@ ODD = ["50%20off", "what?", "no#1", "a b  c", "ñandú", "[x]{y}*", 'it\'s "q"',
 
 
 @pytest.mark.parametrize("name", ODD)
-def test_folders_of_any_name_serve_as_mirror_and_cache(server, tmp_path, cache, monkeypatch, name, capsys):
+def test_folders_of_any_name_serve_as_mirror_and_cache(server, tmp_path, cache, monkeypatch, name):
     monkeypatch.setenv("DATA_CACHE", str(tmp_path / name / "cache"))
     monkeypatch.setenv("DATA_MIRROR", str(tmp_path / name / "mirror"))
     archive = server.serve("/archive", give(tarred({"a/member.txt": CONTENT})))
     add(archive, name="member", path="toy/member.txt", member="member.txt")
     add(name="toy")
     assert [row.origin for row in sources.fetch_all()] == [archive, None]
-    put(tmp_path / name / "mirror")
+    mirrored = put(tmp_path / name / "mirror")
+    assert [row.origin for row in sources.fetch_all()] == ["cache", str(mirrored)]
     assert obtain("toy") == tmp_path / name / "cache/toy/file.txt"
     assert obtain("toy").read_bytes() == CONTENT
     assert files(tmp_path / name / "cache") == ["toy/file.txt", "toy/member.txt"]

@@ -62,11 +62,7 @@ class ArchiveError(settings.UserError):
 
 
 class DownloadError(Exception):
-    """Why an address did not give its file."""
-
-
-class Refused(Exception):
-    """A file that came but is not what the catalogue says."""
+    """Why an address did not give its file, or gave a wrong one."""
 
 
 class _TooSlow(Exception):
@@ -230,7 +226,7 @@ def sampled() -> list[str]:
 
 def cached(name: str) -> Path | None:
     """The verified file if it is in the cache already; nothing is fetched."""
-    with suppress(Refused, OSError):
+    with suppress(DownloadError, OSError):
         return _verified(find(name), settings.cache_dir())
     return None
 
@@ -269,7 +265,7 @@ def _fetched(source: Source, root: Path, mirror: str | None, allow_big: bool, or
     except SourceError as error:
         row = Fetched(source.name, source.required, None, str(error))
     mark = "ok  " if row.origin else "FAIL" if row.required else "none"
-    print(f"{mark} {row.name}: {row.origin or row.error}", flush=True)
+    print(_printable(f"{mark} {row.name}: {row.origin or row.error}"), flush=True)
     return row
 
 
@@ -280,13 +276,13 @@ def _obtain(source: Source, root: Path, mirror: str | None, allow_big: bool) -> 
         return _verified(source, root), "cache"
     except FileNotFoundError:
         pass
-    except (Refused, OSError) as error:
+    except (DownloadError, OSError) as error:
         failures.append(f"{target}: {error}")
     for address, fill in _ways(source, root, mirror, allow_big):
         try:
             _land(source, target, fill)
             return target, address
-        except (DownloadError, ArchiveError, Refused, OSError) as error:
+        except (DownloadError, ArchiveError, OSError) as error:
             failures.append(f"{address}: {error}")
     raise SourceError(_message(source, target, failures, mirror, allow_big))
 
@@ -323,7 +319,7 @@ def _unpack(url: str, source: Source, root: Path, part: Path) -> None:
             raise ArchiveError(f"the archive holds no {source.member}")
         for other in wanted:
             if other.member in found - {source.member}:
-                with suppress(Refused, OSError):  # told when that source itself is asked for
+                with suppress(DownloadError, OSError):  # told when that source itself is asked for
                     _land(other, root / other.path, partial(shutil.move, members[other.member]))
 
 
@@ -349,7 +345,10 @@ def _message(source: Source, target: Path, failures: list[str], mirror: str | No
     elif source.urls:
         member = f" ({source.member} inside it)" if source.member else ""
         todo.append(f"download it from {source.urls[0]}{member}")
-    text = f"{source.path} cannot be had. Tried: {'; '.join(tried)}. To go on: {'; or '.join(todo)}."
+    return _printable(f"{source.path} cannot be had. Tried: {'; '.join(tried)}. To go on: {'; or '.join(todo)}.")
+
+
+def _printable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()  # a folder's name need not be text
 
 
@@ -383,22 +382,22 @@ def _check(source: Source, file: Path, target: Path) -> str:
 
     Raises:
         FileNotFoundError: it is not there.
-        Refused: it is damaged or another one.
+        DownloadError: it is damaged or another one.
     """
     digest, (held, _) = file_sha256(file), _read_note(target)
     if file.stat().st_size == 0:
-        raise Refused("an empty file")
+        raise DownloadError("an empty file")
     if source.excerpt_of and digest == held:  # cut here: its bytes may differ from the mirror's
         return digest
     expected = source.sha256 or held
     if expected and digest != expected:
         first = f", the hash of the first download ({_note(target)}; delete it to accept another file)"
         where = "" if source.sha256 else first
-        raise Refused(f"sha256 is {digest[:12]}…, expected {expected[:12]}…{where}: damaged or another file")
+        raise DownloadError(f"sha256 is {digest[:12]}…, expected {expected[:12]}…{where}: damaged or another file")
     if source.md5 and not expected:
         with file.open("rb") as opened:
             if hashlib.file_digest(opened, "md5").hexdigest() != source.md5:
-                raise Refused(f"md5 is not {source.md5}: damaged or another file")
+                raise DownloadError(f"md5 is not {source.md5}: damaged or another file")
     return digest
 
 
