@@ -1,79 +1,79 @@
 """One command line over all of it: python -m helpers, followed by a command; --help lists them."""
 
-import argparse
+import gc
 import os
+import re
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
-from helpers.apps import (
-    cli_data,
-    cli_demo,
-    cli_distributed,
-    cli_models,
-    cli_notebooks,
-    cli_scale,
-    cli_serving,
-    cli_verify,
-)
+import typer
 
-ROOMS = (
-    cli_data, cli_models, cli_distributed, cli_notebooks, cli_scale, cli_serving, cli_demo, cli_verify,
-)  # fmt: skip
-OWN_CODE = str(Path(__file__).resolve().parent)
+from helpers.apps import cli
+from helpers.settings import UserError
+
+REPEATED = {"train": "--split-seed", "scale": "--rows"}  # options that take several values: --split-seed 1 2 3
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; what its user can mend ends in one line and exit status 1, without a traceback.
+    """Run one command; what its user can mend ends in one line on stderr, without a traceback.
 
     Returns:
-        The exit status: 0, 1 after an error, 130 after Ctrl-C.
+        The exit status: 0, 1 after an error, 2 after wrong usage, 130 after Ctrl-C.
     """
-    options = build_parser().parse_args(arguments)
     try:
-        return options.run(options) or 0
+        command = cli.command()
+        with command.make_context(cli.PROGRAM, spread(sys.argv[1:] if arguments is None else arguments)) as context:
+            status = command.invoke(context) or 0
+            sys.stdout.flush()
+            return status
+    except typer.Exit as ended:  # --help
+        return ended.exit_code
+    except typer.TyperException as error:
+        return _failed(usage(error), error.exit_code)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
     except BrokenPipeError:  # whoever reads the output (head, less) has enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except Exception as error:
-        if not is_users(error):
+    except UserError as error:
+        return _failed(str(error))
+    except OSError as error:
+        if not isinstance(error, FileNotFoundError) and error.filename is None:
             raise
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+        return _failed(str(error))
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """Every command with its options; `run` holds the function that carries it out."""
-    parser = argparse.ArgumentParser(prog="python -m helpers", description="Recurrent networks for text.")
-    commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for room in ROOMS:
-        room.add_commands(commands)
-    return parser
+def spread(arguments: Sequence[str]) -> list[str]:
+    """Several values after an option, as click reads them: `--split-seed 1 2` as `--split-seed 1 --split-seed 2`."""
+    option, spread, repeats = REPEATED.get(next(iter(arguments), "")), [], False
+    for argument in arguments:
+        repeats = repeats and re.fullmatch(rf"[\d_]+|{cli.COURSE}", argument) is not None
+        if repeats and spread[-1] != option:
+            spread.append(option)
+        spread.append(argument)
+        repeats = repeats or argument == option
+    return spread
 
 
-def is_users(error: Exception) -> bool:
-    """Whether an error is the user's to mend (a file, a name, a value), and not a fault of the program.
+def usage(error: typer.TyperException) -> str:
+    """What is wrong with a command as typed, and what there is."""
+    message, context = error.format_message() if getattr(error, "param", None) else error.message, error.ctx
+    if hasattr(error.__cause__, "errors"):  # pydantic's: it says what is wrong with a value, and keeps the value
+        message = message.replace(": ", f" {error.__cause__.errors()[0]['input']!r}: ", 1).replace("Value error, ", "")
+    elif not getattr(error, "param", None) and context is not None:
+        options = [name for option in context.command.get_params(context) for name in option.opts if name[:2] == "--"]
+        there_is = ", ".join(getattr(context.command, "commands", options))
+        message = f"{message.rstrip('.')} ({context.command_path} has {there_is})"
+    return " ".join(message.split())
 
-    A ValueError counts where our own code raised it: one out of a library is a bug that wants its traceback.
-    """
-    from helpers.data.sources import ArchiveError, SourceError
-    from helpers.model.checkpoints import CheckpointError
-    from helpers.model.training import NonFiniteLoss
-    from helpers.report.notebooks import NotebookError
-    from helpers.tasks.meli_titles import ArtifactError
 
-    if isinstance(error, SourceError | ArchiveError | CheckpointError | NonFiniteLoss | NotebookError | ArtifactError):
-        return True
-    if isinstance(error, OSError):
-        return isinstance(error, FileNotFoundError) or error.filename is not None
-    trace = error.__traceback__
-    while trace.tb_next:
-        trace = trace.tb_next
-    return isinstance(error, ValueError) and trace.tb_frame.f_code.co_filename.startswith(OWN_CODE)
+def _failed(message: str, status: int = 1) -> int:
+    print(f"error: {message}", file=sys.stderr)
+    return status
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    status = main()
+    gc.freeze()  # the interpreter's last collections would walk all that torch has imported, for 0.4 s
+    sys.exit(status)

@@ -141,7 +141,10 @@ def environment(**variables: str) -> Iterator[None]:
 
 
 def seed_everything(seed: int) -> "torch.Generator":
-    """Fix the number of threads, seed Python, NumPy and torch, and return a torch generator with the same seed."""
+    """Fix the number of threads, seed Python, NumPy and torch, and return a torch generator with the same seed.
+
+    On CUDA it also asks for deterministic algorithms (see deterministic_cuda).
+    """
     import numpy as np
     import torch
 
@@ -149,7 +152,19 @@ def seed_everything(seed: int) -> "torch.Generator":
     random.seed(seed)
     np.random.seed(seed)  # noqa: NPY002 (gensim and scikit-learn read the global generator)
     torch.manual_seed(seed)
+    if device().type == "cuda":
+        deterministic_cuda()
     return torch.Generator().manual_seed(seed)
+
+
+def deterministic_cuda() -> None:
+    """Let cuBLAS, cuDNN and torch repeat their bits on one GPU; where torch has no such algorithm it only warns."""
+    import torch
+
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":16:8")  # read when CUDA starts; cuDNN's recurrences need it too
+    torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # it costs a pass, and no number depends on it
 
 
 def versions() -> dict[str, str]:
@@ -159,7 +174,7 @@ def versions() -> dict[str, str]:
 
 @cache
 def commit() -> str:
-    """The commit that this code is at, first 9 hex digits, with "+" where tracked files were changed; "" outside git."""
+    """The commit that this code is at, 9 hex digits, with "+" where tracked files were changed; "" outside git."""
     try:
         git = ["git", "-C", str(ROOT)]
         head = subprocess.run([*git, "rev-parse", "--short=9", "HEAD"], capture_output=True, text=True, check=True)  # noqa: S603

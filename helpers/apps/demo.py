@@ -8,14 +8,14 @@ import gradio as gr
 import numpy as np
 
 from helpers import settings
-from helpers.apps.serving import unknown_words
 from helpers.model.checkpoints import DESCRIPTION, CheckpointError
-from helpers.model.explain import BETWEEN_SPACES, WORDS, Piece, occlusion, relative, strongest
+from helpers.model.explain import BETWEEN_SPACES, WORDS, Piece, relative, strongest, word_occlusion
+from helpers.settings import WrongValue
 from helpers.tasks.meli import MeliModel
 from helpers.tasks.sick import SimilarityModel
 from helpers.tasks.sms import SpamModel
 
-HOST, PORT = "127.0.0.1", 7860
+PORT = 7860
 MAX_LETTERS = 500  # of a text
 CATEGORIES = 5  # shown per title
 NOTICEABLE = 0.0005  # a smaller change is none at the decimals shown
@@ -45,7 +45,7 @@ class Tab:
 
 
 def categorize(model: MeliModel, title: str) -> tuple[dict[str, float], Weighed, str]:
-    """The likeliest categories with their probabilities, and what the first of them rests on.
+    """The likeliest categories with their probabilities, and what each word adds to the first of them.
 
     Raises:
         gr.Error: no text, or one too long; the page shows why.
@@ -54,12 +54,12 @@ def categorize(model: MeliModel, title: str) -> tuple[dict[str, float], Weighed,
     best = dict(model.top([title], k=min(CATEGORIES, len(model.categories)))[0])
     category, probability = next(iter(best.items()))
     place = model.categories.index(category)
-    pieces = occlusion(title, lambda texts: model.predict_proba(texts)[:, place], words=WORDS)
-    return best, _weighed(pieces), _told(pieces, category, probability)
+    pieces = word_occlusion(title, lambda texts: model.predict_proba(texts)[:, place], words=WORDS)
+    return best, _weighed(pieces), _explained(pieces, category, probability)
 
 
-def judge(model: SpamModel, message: str) -> tuple[dict[str, float], Weighed, str]:
-    """The probability of spam, and what the verdict rests on.
+def classify(model: SpamModel, message: str) -> tuple[dict[str, float], Weighed, str]:
+    """The probability of spam, and what each word adds to the verdict.
 
     Raises:
         gr.Error: as categorize().
@@ -72,9 +72,9 @@ def judge(model: SpamModel, message: str) -> tuple[dict[str, float], Weighed, st
         probabilities = model.predict_proba(texts)[:, 1]
         return probabilities if verdict == "spam" else 1 - probabilities
 
-    pieces = occlusion(message, answer, words=BETWEEN_SPACES)
+    pieces = word_occlusion(message, answer, words=BETWEEN_SPACES)
     both = {"spam": spam, "no es spam": 1 - spam}
-    return both, _weighed(pieces), _told(pieces, f"«{verdict}»", both[verdict])
+    return both, _weighed(pieces), _explained(pieces, f"«{verdict}»", both[verdict])
 
 
 def compare(model: SimilarityModel, first: str, second: str) -> tuple[float, str]:
@@ -88,10 +88,10 @@ def compare(model: SimilarityModel, first: str, second: str) -> tuple[float, str
     relatedness = model.similarity(first, second)
     similar = relatedness >= model.threshold
     words = "Dicen casi lo mismo" if similar else "No dicen lo mismo"
-    told = f"{words} (se cuentan como parecidas desde {model.threshold:.2f})."
-    if unknown := unknown_words(model.reader, first, second):
-        told += f" El modelo no conoce: {', '.join(unknown)}; la cifra puede estar lejos."
-    return round(relatedness, 2), told
+    answer = f"{words} (se cuentan como parecidas desde {model.threshold:.2f})."
+    if unknown := model.reader.unknown(first, second):
+        answer += f" El modelo no conoce: {', '.join(unknown)}; la cifra puede estar lejos."
+    return round(relatedness, 2), answer
 
 
 def _check(text: str) -> None:
@@ -106,7 +106,7 @@ def _weighed(pieces: list[Piece]) -> Weighed:
     return [tuple(piece) for piece in relative(pieces)]
 
 
-def _told(pieces: list[Piece], answer: str, probability: float) -> str:
+def _explained(pieces: list[Piece], answer: str, probability: float) -> str:
     """The strongest word, with its numbers."""
     most = strongest(pieces)
     if most is None or abs(most.weight) < NOTICEABLE:
@@ -134,7 +134,7 @@ def _fill_messages(model: SpamModel) -> None:
         with gr.Column():
             outputs = [gr.Label(label="Probabilidad", elem_id="spam"), *_weights("mensaje")]
     examples = ["WINNER! Claim your £1000 prize now, call 09061701461", "see you at six, don't be late"]
-    _wire(lambda text: judge(model, text), [message], button, outputs, [[text] for text in examples])
+    _wire(lambda text: classify(model, text), [message], button, outputs, [[text] for text in examples])
 
 
 def _fill_sentences(model: SimilarityModel) -> None:
@@ -220,19 +220,21 @@ def serve(page: gr.Blocks, port: int = PORT, *, wait: bool = True) -> str:
         The page's address.
 
     Raises:
-        ValueError: the port is taken, or is none.
+        WrongValue: the port is taken, or is none.
     """
     if not 0 < port < 65536:
-        raise ValueError(f"--port {port}: give one from 1 to 65535")
+        raise WrongValue(f"--port {port}: give one from 1 to 65535")
+    settings.reach_own_servers()  # gradio asks its own page whether it is up
     theme = gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])
     try:
         page.launch(
-            server_name=HOST, server_port=port, share=False, inbrowser=False, quiet=True, prevent_thread_lock=True,
-            ssr_mode=False, footer_links=[], theme=theme, js="() => { document.documentElement.lang = 'es' }",
+            server_name=settings.HOST, server_port=port, share=False, inbrowser=False, quiet=True,
+            prevent_thread_lock=True, ssr_mode=False, footer_links=[], theme=theme,
+            js="() => { document.documentElement.lang = 'es' }",
         )  # fmt: skip
     except OSError as error:
-        raise ValueError(f"port {port} is taken: give another, --port N (make: PORT=N)") from error
-    address = f"http://{HOST}:{port}"
+        raise WrongValue(f"port {port} is taken: give another, --port N (make: PORT=N)") from error
+    address = f"http://{settings.HOST}:{port}"
     if wait:
         print(f"demo: {address} (Ctrl-C ends it)", flush=True)
         page.block_thread()

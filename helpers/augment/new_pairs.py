@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from helpers import settings
 from helpers.data.splits import pair_keys, repeats, without_repeats
 from helpers.data.text import normalize_sentence
 
@@ -30,7 +31,7 @@ LOWEST, HIGHEST = 1.0, 5.0
 MIN_TRIANGLES, FOLDS = 20, 5
 
 
-class LeakError(ValueError):
+class LeakError(settings.UserError, ValueError):
     """New training pairs that contain a held-out pair, or an invented sentence that is held out."""
 
 

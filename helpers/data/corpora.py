@@ -142,7 +142,7 @@ def load_meli(
     """
     for name, wanted, known in (("subset", subsets, MELI_SUBSETS), ("column", columns, MELI_COLUMNS)):
         if unknown := [item for item in wanted if item not in known]:
-            raise ValueError(f"{name} {unknown[0]!r} is not one of {', '.join(known)}")
+            raise settings.WrongValue(f"{name} {unknown[0]!r} is not one of {', '.join(known)}")
     files, sample = ([Path(path)], False) if path is not None else _meli_files(subsets)
     frame = _read_meli(_stamps(files), tuple(columns), tuple(subsets)).copy(deep=False)
     frame.attrs = _attrs("meli", files, sample)
@@ -342,7 +342,7 @@ def _attrs(corpus: str, files: Sequence[Path], sample: bool) -> dict:
 # Checks, also for the project's own tables
 
 
-class SchemaError(ValueError):
+class SchemaError(settings.UserError, ValueError):
     """A file that is not as its corpus should be: file, row (line number from 1), field, what was expected."""
 
     def __init__(self, path: Path, row: int, field: str, expected: str, found: object = None):

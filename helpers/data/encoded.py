@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from helpers import settings
 from helpers.data.batching import Ragged, RaggedTexts
 from helpers.data.corpora import meli_chunks
 from helpers.data.text import MAX_TOKENS, PADDING, Vocabulary, clean_tokens
@@ -25,7 +26,7 @@ VALUES, OFFSETS, TARGETS = "values.npy", "offsets.npy", "targets.npy"
 ADVICE = "delete that folder, it is made again"
 
 
-class SealError(ValueError):
+class SealError(settings.UserError, ValueError):
     """A sealed folder that is not what was written: which file, and what to do."""
 
 

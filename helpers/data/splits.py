@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from helpers import settings
 from helpers.data.text import normal_form, normalize_sentence
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def deduplicate(frame: "pd.DataFrame", column: str, label: str | None = None) ->
         labels = frame.groupby(column)[label].nunique()
         if (labels > 1).any():
             text = labels.index[labels > 1][0]
-            raise ValueError(f"{text!r} stands under more than one {label}: decide which is right before splitting")
+            raise settings.WrongValue(f"{text!r} stands under more than one {label}: decide which is right")
     unique = frame.drop_duplicates(column).reset_index(drop=True)
     unique.attrs = dict(frame.attrs)
     return unique

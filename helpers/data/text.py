@@ -364,3 +364,8 @@ class SentenceReader:
     def _lookup(self, word: str) -> int:
         index = self.vocabulary.index
         return next((index[form] for form in spellings(word, self.case) if form in index), UNKNOWN)
+
+    def unknown(self, *sentences: str) -> list[str]:
+        """Words without a vector in any spelling, each once, in order; to the model they are all the same word."""
+        words = dict.fromkeys(word for sentence in sentences for word in tokenize_sentence(sentence))
+        return [word for word in words if UNKNOWN in self.word_ids(word)]

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
+from helpers import settings
 from helpers.data.sources import ArchiveError, SourceError, obtain_first, obtain_or_sample, open_stream
 from helpers.data.text import PADDING, UNKNOWN, SentenceReader, Vocabulary, spellings, tokenize_sentence
 
@@ -38,7 +39,7 @@ UNKNOWN_WORDS = ("zero", "random", "mean")
 MOST_FREQUENT = 20_000  # words taken from the top of a whole file, which is sorted by frequency
 
 
-class VectorFileError(ValueError):
+class VectorFileError(settings.UserError, ValueError):
     """A vector file that is cut off, damaged or in no known format: file, row and counts."""
 
 

@@ -34,7 +34,7 @@ PAGE = """{%- extends 'lab/index.html.j2' -%}
 """
 
 
-class NotebookError(Exception):
+class NotebookError(settings.UserError):
     """Notebooks that did not run or may not be written; one line each."""
 
 
@@ -60,7 +60,7 @@ def execute(
         ValueError: in place with another profile than full.
     """
     if profile not in settings.PROFILES:
-        raise ValueError(f"profile {profile!r} is none of {', '.join(settings.PROFILES)}")
+        raise settings.WrongValue(f"profile {profile!r} is none of {', '.join(settings.PROFILES)}")
     if out_dir is None and profile != "full":
         raise ValueError(f"profile {profile} would overwrite the committed notebooks: name a folder, or use full")
     written, problems = [], []

@@ -224,7 +224,9 @@ def _with_block(readme: Path, text: str, name: str, table: str) -> str:
     if begin and end:
         return f"{before}{begin}\n{table}\n{end}{after}"
     if table:
-        raise ValueError(f"{readme.name}: the {name} table belongs between the lines {opening} and {closing}; add them")
+        raise settings.WrongValue(
+            f"{readme.name}: the {name} table belongs between the lines {opening} and {closing}; add them"
+        )
     return text
 
 

@@ -53,7 +53,7 @@ def write_results(notebook: str, metrics: Mapping[str, float], info: Mapping | N
         The file written.
 
     Raises:
-        ValueError: a metric's name or value is wrong, or profile full was run on the synthetic sample.
+        WrongValue: a metric's name or value is wrong, or profile full was run on the synthetic sample.
     """
     numbers = {name: value.item() if hasattr(value, "item") else value for name, value in metrics.items()}
     info, faults = dict(info or {}), metric_faults(numbers)
@@ -82,7 +82,7 @@ def read_results(notebook: str, results_dir: str | Path | None = None) -> dict:
 
     Raises:
         FileNotFoundError: the notebook has not been executed with this profile.
-        ValueError: the file is not of schema 1 or holds a wrong metric.
+        WrongValue: the file is not of schema 1 or holds a wrong metric.
     """
     path = Path(results_dir or settings.results_dir()) / f"{notebook}.json"
     if not path.is_file():
@@ -90,7 +90,9 @@ def read_results(notebook: str, results_dir: str | Path | None = None) -> dict:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise settings.WrongValue(f"{path.name}: not JSON ({error}); execute notebooks/{notebook}.ipynb again") from None
+        raise settings.WrongValue(
+            f"{path.name}: not JSON ({error}); execute notebooks/{notebook}.ipynb again"
+        ) from None
     if not isinstance(content, dict) or content.get("schema") != SCHEMA:
         raise settings.WrongValue(f"{path.name}: not of schema {SCHEMA}; execute notebooks/{notebook}.ipynb again")
     if not isinstance(content.get("metrics"), dict) or not isinstance(content.get("info"), dict):

@@ -87,7 +87,7 @@ def read_page(path: Path) -> Page:
     notebook = nbformat.read(path, as_version=4)
     titles = [text for _, level, text in headings(notebook) if level == 1]
     if not titles:
-        raise ValueError(f"{path.name}: no title (a heading of level 1 in its first cell)")
+        raise settings.WrongValue(f"{path.name}: no title (a heading of level 1 in its first cell)")
     question = _paragraph(notebook, "**La pregunta.**")
     lesson = _first_point(notebook, "Qué aprendimos")
     figure = _telling_figure(notebook)
@@ -97,7 +97,9 @@ def read_page(path: Path) -> Page:
     # nbconvert's own embed_images takes MathML apart; attachments it embeds anyway
     body, _ = HTMLExporter(template_name="basic").from_notebook_node(notebook)
     if elsewhere := OUTSIDE.search(body):
-        raise ValueError(f"{path.name}: image {elsewhere[1]!r} lies outside the notebook: attach it to its cell")
+        raise settings.WrongValue(
+            f"{path.name}: image {elsewhere[1]!r} lies outside the notebook: attach it to its cell"
+        )
     body = body.replace(NO_DESCRIPTION, "Figura; la describe el texto que la acompaña")
     return Page(path.stem, titles[0], scrolling_tables(body), question, lesson, figure)
 
@@ -122,7 +124,7 @@ def with_mathml(source: str) -> str:
         try:
             return keep(convert(text.strip(), display=display))
         except Exception as error:
-            raise ValueError(f"formula {text!r}: {error}") from error
+            raise settings.WrongValue(f"formula {text!r}: {error}") from error
 
     clean = source.replace("\0", "\ufffd")  # as CommonMark wants it
     hidden = FORMULA.sub(formula, CODE_SPAN.sub(code, FENCE.sub(code, clean)))
@@ -211,7 +213,7 @@ def _licences(readme: Path | None = None) -> str:
     text = (readme or settings.ROOT / "README.md").read_text(encoding="utf8")
     section = re.search(rf"^## {LICENCES}\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
     if section is None or not (rows := re.findall(r"^\| (?!Data |-).*\|$", section[1], re.MULTILINE)):
-        raise ValueError(f"README.md: no table under the heading {LICENCES!r}")
+        raise settings.WrongValue(f"README.md: no table under the heading {LICENCES!r}")
     table = _in_spanish("\n".join(["| Datos | Licencia |", "|---|---|", *rows]))
     return f"## Licencias de los datos\n\n{table}"
 

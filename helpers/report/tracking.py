@@ -29,7 +29,7 @@ def store_uri() -> str:
     repository root, so that the command line and a notebook's kernel share one store.
 
     Raises:
-        ValueError: the address names a folder, which MLflow no longer writes to.
+        WrongValue: the address names a folder, which MLflow no longer writes to.
     """
     uri = os.environ.get("MLFLOW_TRACKING_URI") or f"{PLAIN}mlflow.db"
     if (path := _sqlite_path(uri)) is not None:
@@ -37,7 +37,7 @@ def store_uri() -> str:
         # SQLAlchemy decodes the path, and MLflow makes the folders of a plain address undecoded: name the driver then
         return (PLAIN if quoted == path.as_posix() else QUOTED) + quoted + (options[0] if options else "")
     if uri != "databricks" and urlsplit(uri).scheme in ("", "file"):
-        raise ValueError(
+        raise settings.WrongValue(
             f"MLFLOW_TRACKING_URI={uri}: MLflow keeps no runs in folders: name a file, sqlite:///mlflow.db"
         )
     return uri
@@ -55,7 +55,7 @@ def client():
     """The mlflow module, pointed at the store, without the lines its migrations print.
 
     Raises:
-        ValueError: the address is not one of a store, or its SQLite file cannot be opened.
+        WrongValue: the address is not one of a store, or its SQLite file cannot be opened.
     """
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
@@ -85,7 +85,7 @@ def _open(path: Path) -> None:
         with closing(sqlite3.connect(path)) as database:
             database.execute("SELECT name FROM sqlite_master LIMIT 1")
     except sqlite3.Error as error:
-        raise ValueError(f"{path}: no store of MLflow can be opened here: {error}") from None
+        raise settings.WrongValue(f"{path}: no store of MLflow can be opened here: {error}") from None
 
 
 def _experiment_id(mlflow, name: str) -> str:

@@ -48,7 +48,7 @@ def named(config: C | str, configs: Mapping[str, C]) -> C:
         ValueError: unknown name, with those that there are.
     """
     if isinstance(config, str) and config not in configs:
-        raise ValueError(f"configuration {config!r} is not one of {', '.join(configs)}")
+        raise settings.WrongValue(f"configuration {config!r} is not one of {', '.join(configs)}")
     return configs[config] if isinstance(config, str) else config
 
 

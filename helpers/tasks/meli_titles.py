@@ -84,7 +84,7 @@ def folds(frame: pd.DataFrame, *, count: int = FOLDS, seed: int = FIRST_SPLIT_SE
     yield from splitter.split(np.zeros(len(frame)), frame["target"])
 
 
-class ArtifactError(RuntimeError):
+class ArtifactError(settings.UserError, RuntimeError):
     """A stored artifact that is damaged: which, and what to do."""
 
 

@@ -241,7 +241,7 @@ def split(frame: pd.DataFrame, evaluate_on: str = "test", *, held_share: float =
         ValueError: another evaluation.
     """
     if evaluate_on not in EVALUATIONS:
-        raise ValueError(f"evaluate_on={evaluate_on!r} is not one of {', '.join(EVALUATIONS)}")
+        raise settings.WrongValue(f"evaluate_on={evaluate_on!r} is not one of {', '.join(EVALUATIONS)}")
     train, trial, test = (np.flatnonzero(frame["partition"] == name) for name in PARTITIONS)
     if evaluate_on == "test":
         return Split(*(_cut(frame, side, rows) for side in (train, trial, test)))

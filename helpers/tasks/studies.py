@@ -146,7 +146,7 @@ def current_rows(study: Study, stamp: Mapping) -> dict[str, dict]:
         return {}
     rows = read_table(path)
     if fault := revision_fault(rows, study):
-        raise ValueError(f"{path}: {fault}")
+        raise settings.WrongValue(f"{path}: {fault}")
     current = rows[(rows["data_hash"] == stamp["data_hash"]) & (rows["revision"] == stamp["revision"])]
     return {row["key"]: row for row in current.to_dict("records")}
 
