@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import balanced_accuracy_score
 
-from helpers.model.baselines import TITLE_PEERS, word_nb
+from helpers.model.baselines import MELI_BASELINES, word_nb
 from helpers.report import tracking
 from helpers.report.results import load_predictions
 from helpers.tasks import STUDIES, meli, meli_studies, meli_titles
@@ -35,7 +35,7 @@ def fitted_on(monkeypatch):
         pipeline.fit = lambda texts, targets: seen.extend(texts) or fit(texts, targets)
         return pipeline
 
-    monkeypatch.setitem(TITLE_PEERS, "char_sgd", spy)
+    monkeypatch.setitem(MELI_BASELINES, "char_sgd", spy)
     return seen
 
 

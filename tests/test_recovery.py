@@ -199,7 +199,7 @@ def test_a_write_that_fails_leaves_the_checkpoints_before_it(tmp_path, monkeypat
 
     cut(tmp_path / "r", 4)
     before = {slot: load_checkpoint(tmp_path / "r" / slot)[1]["number"] for slot in "ab"}
-    monkeypatch.setattr("helpers.model.checkpoints.save_file", full)
+    monkeypatch.setattr("safetensors.torch.save_file", full)
     with pytest.raises(CheckpointError, match="No space left"), recovery(tmp_path / "r") as kept:
         train(kept)
     assert {slot: load_checkpoint(tmp_path / "r" / slot)[1]["number"] for slot in "ab"} == before

@@ -10,13 +10,13 @@ from scipy import stats
 from helpers.model.metrics import (
     Calibration,
     entailment_classifier,
-    pair_features,
     relatedness_metrics,
     similar_accuracy,
     similar_threshold,
     to_relatedness,
     to_similarity,
 )
+from helpers.model.siamese import symmetric_features
 
 RANDOM = np.random.default_rng(0)
 TRUTH = RANDOM.uniform(1, 5, 200)
@@ -95,14 +95,14 @@ def test_the_cut_lies_midway_and_three_and_a_half_is_similar():
     assert similar_accuracy(relatedness, predictions, 0.5) == 0.75
 
 
-def test_entailment_is_told_from_symmetric_features():
+def test_entailment_is_predicted_from_symmetric_features():
     first = RANDOM.normal(size=(300, 4))
     second = first.copy()
     labels = np.arange(300) % 3
     second[labels == 1, 0] += 3
     second[labels == 2, 1] *= -1
-    features = pair_features(first, second)
-    assert np.array_equal(features, pair_features(second, first))
+    features = symmetric_features(first, second)
+    assert np.array_equal(features, symmetric_features(second, first))
     assert features.shape == (300, 8)
     fitted = entailment_classifier(C=1.0).fit(features[:200], labels[:200])
     assert (fitted.predict(features[200:]) == labels[200:]).mean() > 0.8

@@ -3,12 +3,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from helpers.model.recovery import Seen
+from helpers.model.recovery import Collected
 
 
 @given(st.lists(st.integers(1, 9), min_size=1, max_size=12), st.sampled_from([torch.int64, torch.float32]))
 def test_what_batches_gave_is_put_together_in_the_order_it_came(sizes, kind):
-    seen, batches = Seen(), []
+    seen, batches = Collected(), []
     for number, size in enumerate(sizes):
         rows = torch.arange(size) + 100 * number
         batches.append((rows, (rows[:, None] * torch.tensor([1, 2])).to(kind), -rows))
@@ -21,14 +21,14 @@ def test_what_batches_gave_is_put_together_in_the_order_it_came(sizes, kind):
 
 
 def test_a_batch_that_changes_later_does_not_change_what_was_seen():
-    seen, rows = Seen(), torch.arange(3)
+    seen, rows = Collected(), torch.arange(3)
     seen.add(rows=rows, outputs=rows.float(), targets=rows)
     rows += 1
     assert seen.parts()["rows"].tolist() == [0, 1, 2]
 
 
 def test_many_batches_take_few_arrays():
-    seen, places = Seen(), set()
+    seen, places = Collected(), set()
     for number in range(1_000):
         seen.add(rows=torch.tensor([number]), outputs=torch.zeros(1, 5), targets=torch.zeros(1))
         places.add(seen.parts()["outputs"].data_ptr())
@@ -38,4 +38,4 @@ def test_many_batches_take_few_arrays():
 
 def test_nothing_seen_is_an_error():
     with pytest.raises(ValueError, match="no batch: the data set is empty"):
-        Seen().parts()
+        Collected().parts()

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score
 
-from helpers.model.baselines import PEERS, char_svm
+from helpers.model.baselines import SMS_BASELINES, char_svm
 from helpers.report import tracking
 from helpers.tasks import STUDIES, sms, sms_studies
 
@@ -16,7 +16,7 @@ def test_a_peer_is_fitted_on_the_training_side_alone(monkeypatch):
     pipeline = char_svm()
     fit = pipeline.fit
     pipeline.fit = lambda texts, targets: seen.update(texts=set(texts)) or fit(texts, targets)
-    monkeypatch.setitem(PEERS, "char_svm", lambda: pipeline)
+    monkeypatch.setitem(SMS_BASELINES, "char_svm", lambda: pipeline)
     got = sms_studies.peer("char_svm", seed=1, rows=300)
     frame, sides = sms.split_messages("random", 1, 300)
     assert seen["texts"] == set(frame["text"].iloc[sides.train])

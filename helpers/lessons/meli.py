@@ -1,6 +1,7 @@
-"""Where a title classifier fails: by category, by confused pair, by length and unknown words, word by word. Figures of notebook 03; labels in Spanish."""
+"""Notebook 03: the search in one figure, learning curves, and where a title classifier fails, down to single words."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import compress
 
 import numpy as np
 import pandas as pd
@@ -9,33 +10,36 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
-from scipy.stats import binomtest
 
-from helpers.report.plots import COLORS, panels
+from helpers.model.explain import occlusion
+from helpers.report.plots import COLORS, panels, wilson
 
 
 def by_category(frame: pd.DataFrame) -> pd.DataFrame:
-    """recall, titles and the wrong category met most often, per category, worst first.
+    """titles, recall and mostly (the commonest wrong prediction) of every category, worst first.
 
     Args:
-        frame: category (true) and foretold (its name) per title.
+        frame: category and predicted (both names), a row per title.
     """
-    wrong = frame[frame["category"] != frame["foretold"]]
+    wrong = frame[frame["category"] != frame["predicted"]]
     table = pd.DataFrame({"titles": frame.groupby("category").size()})
-    table["recall"] = (frame["category"] == frame["foretold"]).groupby(frame["category"]).mean()
-    table["mostly"] = wrong.groupby("category")["foretold"].agg(lambda names: names.value_counts().index[0])
+    table["recall"] = (frame["category"] == frame["predicted"]).groupby(frame["category"]).mean()
+    table["mostly"] = wrong.groupby("category")["predicted"].agg(lambda names: names.value_counts().index[0])
     return table.sort_values(["recall", "titles"])
 
 
 def confused_pairs(frame: pd.DataFrame, count: int = 15) -> pd.DataFrame:
-    """The pairs of categories mistaken for each other most often, both directions together.
+    """The pairs of categories most often mistaken for each other, both directions together.
+
+    Args:
+        frame: category and predicted (both names), a row per title.
 
     Returns:
-        first, second, first_as_second and second_as_first (titles), share (of the titles of both).
+        first, second, first_as_second and second_as_first (titles), share (of the titles of both), errors.
     """
     sizes = frame["category"].value_counts()
-    wrong = frame[frame["category"] != frame["foretold"]]
-    flows = wrong.groupby(["category", "foretold"]).size()
+    wrong = frame[frame["category"] != frame["predicted"]]
+    flows = wrong.groupby(["category", "predicted"]).size()
     rows = []
     for first, second in {tuple(sorted(pair)) for pair in flows.index}:
         there, back = int(flows.get((first, second), 0)), int(flows.get((second, first), 0))
@@ -46,10 +50,10 @@ def confused_pairs(frame: pd.DataFrame, count: int = 15) -> pd.DataFrame:
 
 
 def accuracy_by(frame: pd.DataFrame, values: pd.Series, edges: Sequence[float]) -> pd.DataFrame:
-    """titles and accuracy of the columns of `frame` that hold right/wrong, in bins of `values`.
+    """Accuracy of each model in bins of `values`, and the titles in each bin.
 
     Args:
-        frame: boolean columns, one per model.
+        frame: booleans (right or wrong), a column per model, a row per title.
         values: what is binned, one per title.
         edges: of the bins, [low, high); the last one holds all above.
     """
@@ -58,19 +62,19 @@ def accuracy_by(frame: pd.DataFrame, values: pd.Series, edges: Sequence[float]) 
 
 
 def word_effects(predict_proba: Callable[[list[str]], np.ndarray], title: str, target: int) -> pd.Series:
-    """What every word of a title adds to the log-odds of a class: with it minus without it (occlusion).
-
-    Works for any classifier of raw titles.
-    """
+    """What every word of a title adds to the log-odds of a class (occlusion), for any classifier of raw titles."""
     words = title.split()
-    without = [" ".join(words[:i] + words[i + 1 :]) for i in range(len(words))]
-    p = predict_proba([title, *without])[:, target].astype(float).clip(1e-9, 1 - 1e-9)
-    odds = np.log(p / (1 - p))
-    return pd.Series(odds[0] - odds[1:], index=words)
+
+    def log_odds(kept: np.ndarray) -> np.ndarray:
+        titles = [" ".join(compress(words, row)) for row in kept]
+        p = predict_proba(titles)[:, target].astype(float).clip(1e-9, 1 - 1e-9)
+        return np.log(p / (1 - p))
+
+    return pd.Series(occlusion(len(words), log_odds), index=words)
 
 
 def unknown_share(words: pd.Series, folds: Iterable[tuple[np.ndarray, np.ndarray]]) -> pd.Series:
-    """Share of a title's words that stand in no title of its fold's training side.
+    """Share of a title's words not seen in training, in the fold that tests it.
 
     Args:
         words: a list of words per title.
@@ -84,7 +88,7 @@ def unknown_share(words: pd.Series, folds: Iterable[tuple[np.ndarray, np.ndarray
 
 
 def parallel_coordinates(table: pd.DataFrame, columns: Sequence[str], score: str, *, label: str) -> tuple[Figure, Axes]:
-    """One line per configuration across its settings, coloured by its score; values of an axis at even distances.
+    """One line per configuration across its settings, coloured by its score; the values of a setting evenly spaced.
 
     Args:
         table: one row per configuration.
@@ -148,20 +152,14 @@ def accuracy_points(tables: Mapping[str, pd.DataFrame], *, names: Mapping[str, s
         for i, model in enumerate(models):
             places = positions + (i - (len(models) - 1) / 2) * step
             style = {"fmt": "o", "capsize": 3, "color": COLORS[i], "label": names[model]}
-            ax.errorbar(places, table[model], yerr=_wilson(table[model], table["titles"]), **style)
+            bounds = wilson((table[model] * table["titles"]).round().astype(int), table["titles"])
+            ax.errorbar(places, table[model], yerr=np.abs(bounds - table[model].to_numpy()), **style)
         ticks = [f"{interval_name(i)}\n({n:,})" for i, n in zip(table.index, table["titles"], strict=True)]
         ax.set_xticks(positions, ticks, fontsize=8)
         ax.set(xlabel=f"{label} (títulos)", ylabel="exactitud (intervalo del 95 %)")
     handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="upper center", ncols=len(labels), bbox_to_anchor=(0.5, 1.06))
     return figure, axes
-
-
-def _wilson(shares: pd.Series, counts: pd.Series) -> np.ndarray:
-    """(2, bins): how far the interval of each share reaches below and above it."""
-    tests = (binomtest(round(share * n), n) for share, n in zip(shares, counts, strict=True))
-    bounds = np.array([test.proportion_ci(method="wilson") for test in tests]).T
-    return np.abs(bounds - shares.to_numpy())
 
 
 def interval_name(interval: pd.Interval) -> str:

@@ -1,41 +1,27 @@
-"""From batches to a trained model."""
+"""From batches to a trained model. A name is imported when it is first asked for, not before."""
 
-from helpers.model.baselines import PEERS, char_svm, word_svm
-from helpers.model.checkpoints import CheckpointError, load_checkpoint, save_checkpoint
-from helpers.model.metrics import best_threshold, binary_metrics, multiclass_metrics, paired_difference
-from helpers.model.networks import (
-    Encoded,
-    Pooling,
-    RecurrentEncoder,
-    TextClassifier,
-    TokenEmbedding,
-    num_recurrent_parameters,
-    num_trainable_parameters,
-)
-from helpers.model.training import History, Loaders, classification_step, evaluate, fit, train_epoch
+from importlib import import_module
 
-__all__ = [
-    "PEERS",
-    "CheckpointError",
-    "Encoded",
-    "History",
-    "Loaders",
-    "Pooling",
-    "RecurrentEncoder",
-    "TextClassifier",
-    "TokenEmbedding",
-    "best_threshold",
-    "binary_metrics",
-    "char_svm",
-    "classification_step",
-    "evaluate",
-    "fit",
-    "load_checkpoint",
-    "multiclass_metrics",
-    "num_recurrent_parameters",
-    "num_trainable_parameters",
-    "paired_difference",
-    "save_checkpoint",
-    "train_epoch",
-    "word_svm",
-]
+_HOME = {
+    "baselines": ("MELI_BASELINES", "SMS_BASELINES"),
+    "checkpoints": ("CheckpointError", "load_checkpoint", "save_checkpoint"),
+    "metrics": ("best_threshold", "binary_metrics", "multiclass_metrics", "paired_difference"),
+    "networks": (
+        "MLPClassifier", "Pooling", "RecurrentEncoder", "TextClassifier", "TokenEmbedding", "device_of",
+        "num_recurrent_parameters", "num_trainable_parameters",
+    ),
+    "siamese": ("SiameseEncoder", "SiameseNetwork"),
+    "training": ("History", "Loaders", "classification_step", "evaluate", "fit", "train_epoch"),
+}  # fmt: skip
+__all__ = sorted(name for names in _HOME.values() for name in names)
+
+
+def __getattr__(name: str):
+    for module, names in _HOME.items():
+        if name in names:
+            return getattr(import_module(f"helpers.model.{module}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]

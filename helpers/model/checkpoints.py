@@ -1,61 +1,53 @@
 """A trained model on disk: tensors (safetensors) and JSON, written whole or not at all, verified when read."""
 
-import hashlib
 import json
-import os
-import shutil
-import uuid
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
-from torch import Tensor
+from helpers import settings
+from helpers.files import replacing, sha256_of
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 TENSORS, DESCRIPTION = "model.safetensors", "model.json"
 SAMPLE_MARK = "SYNTHETIC"  # a file of this name lies beside a model that synthetic data made
 
 
-class CheckpointError(RuntimeError):
+class CheckpointError(settings.UserError, RuntimeError):
     """A checkpoint that is missing, damaged or not ours."""
 
 
-def save_checkpoint(folder: Path, tensors: dict[str, Tensor], description: dict) -> Path:
-    """Write tensors and description beside `folder`, and rename them into its place when both are whole.
+def save_checkpoint(folder: str | Path, tensors: "dict[str, Tensor]", description: dict) -> Path:
+    """Write tensors and description into a temporary folder, and rename it to `folder` when both are complete.
 
     Args:
-        tensors: state_dict of the model.
+        tensors: state_dict of the model, on any device.
         description: anything JSON holds; what is needed to build the model again.
 
     Raises:
         CheckpointError: the folder holds something that is no checkpoint, or it cannot be written (the disk is full);
             nothing in it is touched.
     """
+    from safetensors import SafetensorError
+    from safetensors.torch import save_file
+
     folder = Path(folder)
-    if strangers := [path.name for path in folder.glob("*") if path.name not in (TENSORS, DESCRIPTION)]:
+    if strangers := [path.name for path in folder.glob("*") if path.name not in (TENSORS, DESCRIPTION, SAMPLE_MARK)]:
         raise CheckpointError(f"{folder} holds {strangers[0]}, which is no part of a model: choose another folder")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}")
-    temporary.mkdir()
     try:
-        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, temporary / TENSORS)
-        content = {"sha256": _sha256(temporary / TENSORS), **description}
-        (temporary / DESCRIPTION).write_text(json.dumps(content, ensure_ascii=False, indent=1), encoding="utf8")
-        if folder.exists():
-            discarded = folder.with_name(f"{temporary.name}.old")
-            os.replace(folder, discarded)
-            os.replace(temporary, folder)
-            shutil.rmtree(discarded)
-        else:
-            os.replace(temporary, folder)
+        with replacing(folder) as part:
+            part.mkdir()
+            save_file({name: tensor.cpu().contiguous() for name, tensor in tensors.items()}, part / TENSORS)
+            content = {"sha256": sha256_of(part / TENSORS), **description}
+            (part / DESCRIPTION).write_text(json.dumps(content, ensure_ascii=False, indent=1), encoding="utf8")
     except (SafetensorError, OSError) as error:
         raise CheckpointError(f"{folder} cannot be written ({error}): make room, or choose another folder") from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
     return folder
 
 
-def load_checkpoint(folder: Path, task: str | None = None) -> tuple[dict[str, Tensor], dict]:
-    """Read (tensors, description) back.
+def load_checkpoint(folder: str | Path, task: str | None = None) -> "tuple[dict[str, Tensor], dict]":
+    """Read (tensors, description) back; the tensors are on the CPU, wherever the model was trained.
 
     Args:
         task: what the description must name as its task.
@@ -64,6 +56,9 @@ def load_checkpoint(folder: Path, task: str | None = None) -> tuple[dict[str, Te
         CheckpointError: a file is missing, the tensors are not those described, a file is no checkpoint of ours (a
             pickle, say), or the model is one of another task: names the file and what to do.
     """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
     folder = Path(folder)
     for name in (TENSORS, DESCRIPTION):
         if not (folder / name).is_file():
@@ -81,13 +76,9 @@ def load_checkpoint(folder: Path, task: str | None = None) -> tuple[dict[str, Te
         ) from error
     if task is not None and description.get("task") != task:
         raise CheckpointError(f"{folder} holds no {task} model (task {description.get('task')!r}): train one")
-    if _sha256(folder / TENSORS) != description["sha256"]:
+    if sha256_of(folder / TENSORS) != description["sha256"]:
         raise CheckpointError(f"{folder / TENSORS} is damaged or belongs to another model: train the model again")
     try:
-        return load_file(folder / TENSORS), description
+        return load_file(folder / TENSORS, device="cpu"), description
     except SafetensorError as error:
         raise CheckpointError(f"{folder / TENSORS} holds no safetensors ({error}): train the model again") from error
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

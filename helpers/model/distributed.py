@@ -1,16 +1,17 @@
-"""The training of `fit` on several devices or machines: Hugging Face Accelerate around it, over torch.distributed.
+"""`fit` on several devices or machines: Hugging Face Accelerate around it, over torch.distributed.
 
-Every process goes through the same batches in the same order and works on its share of each one. Gradients, losses and
-outputs are put together batch by batch, so that `fit`, which knows nothing of it, comes in every process to the
-History, the best epoch and the weights of the whole.
+Every process goes through the same batches in the same order and works on its share of each. Gradients, losses and
+outputs are combined batch by batch, so that `fit`, which knows nothing of it, arrives in every process at the History,
+the best epoch and the weights of the whole.
 """
 
 import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 
 import torch
 from accelerate import Accelerator
@@ -20,44 +21,49 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader, Dataset
 
 from helpers import settings
+from helpers.data.batching import Batch, SentenceBatch
 from helpers.model import training
-from helpers.model.recovery import Recovery, Standing, packed, restore
+from helpers.model.recovery import Recovery, TrainingState, packed, restore
 from helpers.model.training import History, Loaders, Step
 
 PRECISIONS = ("no", "bf16")
-TIMEOUT = 600.0  # seconds that a process waits for the others before it gives up
+TIMEOUT = 600.0  # seconds that a process waits for the others
 
 
-class LostProcess(RuntimeError):
+class LostProcess(settings.UserError, RuntimeError):
     """Another process of this training is gone, or has been silent for too long."""
 
 
 def threads_per_process() -> int:
-    """THREADS, or fewer where the processes of this host would have more threads than cores: they wait spinning."""
+    """THREADS, or fewer where the processes of this host would have more threads than cores."""
     processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))  # set by torchrun
     return max(1, min(settings.threads(), (os.cpu_count() or 1) // processes))
 
 
 def start(*, cpu: bool = False, mixed_precision: str = "no", timeout: float = TIMEOUT) -> Accelerator:
-    """Join the processes that torchrun (or accelerate launch) has started; where none has, train alone.
+    """Join the processes that torchrun (or accelerate launch) has started; without them, train in this one alone.
+
+    DEVICE is set to this process's device.
 
     Args:
-        cpu: leave GPUs alone; without any, the CPU is taken anyway.
+        cpu: leave GPUs alone, as DEVICE=cpu does.
         mixed_precision: "bf16" on GPUs, or "no". (float16 would need scaled losses, which `fit` does not know.)
         timeout: seconds without an answer of another process after which it counts as lost.
 
     Raises:
         ValueError: another precision, or bf16 without a GPU.
     """
-    cpu = cpu or not torch.cuda.is_available()
+    cpu = cpu or settings.device().type == "cpu"
     if mixed_precision not in PRECISIONS:
-        raise ValueError(f"mixed precision {mixed_precision!r} is not one of {', '.join(PRECISIONS)}")
+        raise settings.WrongValue(f"mixed precision {mixed_precision!r} is not one of {', '.join(PRECISIONS)}")
     if cpu and mixed_precision != "no":
-        raise ValueError(f"mixed precision {mixed_precision!r} needs a GPU: leave it out on the CPU")
+        raise settings.WrongValue(f"mixed precision {mixed_precision!r} needs a GPU: leave it out on the CPU")
     os.environ.setdefault("THREADS", str(threads_per_process()))
     os.environ.setdefault("OMP_NUM_THREADS", str(settings.threads()))  # else Accelerate sets a number of its own
     waiting = InitProcessGroupKwargs(timeout=timedelta(seconds=timeout))
-    return Accelerator(cpu=cpu, mixed_precision=mixed_precision, kwargs_handlers=[waiting])
+    engine = Accelerator(cpu=cpu, mixed_precision=mixed_precision, kwargs_handlers=[waiting])
+    os.environ["DEVICE"] = str(engine.device)
+    return engine
 
 
 def fit_on(
@@ -66,26 +72,29 @@ def fit_on(
 ) -> History:  # fmt: skip
     """`fit` over all processes: every one calls it with equal arguments and seeds, and gets the same History.
 
-    The batches of the loaders stay what they are, and so do learning rates: each is parted among the processes. The
-    loss of a step must be a mean over examples. Where nothing is random (dropout), the numbers are those of one
-    process but for rounding; dropout draws other masks in every process. The model comes back on the CPU.
+    Batches and learning rates stay what they are: each batch is divided among the processes. The loss of a step must be
+    a mean over examples. Without dropout the numbers are those of one process but for rounding; dropout draws other
+    masks in every process.
 
     Args:
         on_epoch, verbose: as in fit, in process 0 alone.
-        recovery: as in fit. Process 0 alone writes and reads checkpoints, and tells the others what it read; what they
-            pass is left unused. A checkpoint is taken up by any number of processes.
-        reduce: from the outputs of a batch to what is kept of them, before they travel (logits to classes, say).
+        recovery: as in fit. Process 0 alone writes and reads checkpoints, and sends the others what it read. Any number
+            of processes can resume a checkpoint.
+        reduce: from the outputs of a batch to what is kept of them, before they are exchanged (logits to classes, say).
         options: all others of fit.
+
+    Example:
+        >>> sms.train("lstm", split_seed=1, trainer=partial(fit_on, start()))
 
     Raises:
         LostProcess: another process is gone; the checkpoints stay.
         ValueError: the processes hold data of unequal size.
     """
     first = engine.is_main_process
-    with _told_when_lost(engine), _parted_step(engine, model, step, reduce) as whole:
-        parted = Loaders(*(None if loader is None else _parted(engine, loader) for loader in loaders))
+    with _naming_lost(engine), _divided_step(engine, model, step, reduce) as whole:
+        divided = Loaders(*(None if loader is None else _divided(engine, loader) for loader in loaders))
         return training.fit(
-            model, parted, whole, on_epoch=on_epoch if first else None, verbose=verbose and first,
+            model, divided, whole, on_epoch=on_epoch if first else None, verbose=verbose and first,
             recovery=_SharedRecovery(engine, recovery if first else None), **options,
         )  # fmt: skip
 
@@ -94,11 +103,11 @@ def fit_on(
 class Share:
     """A process's rows of a batch, and of the whole batch what `fit` reads: targets (batch,), rows (batch,).
 
-    weight: what the mean over the share counts in the mean over the batch; 0 where the rows did not suffice for all
-    processes (`part` is then a row of another one, for no network reads an empty batch).
+    weight: of the mean over the share in the mean over the batch; 0 where there were fewer rows than processes (`part`
+    is then a row of another process: no network reads an empty batch).
     """
 
-    part: object
+    part: Batch | SentenceBatch
     targets: Tensor
     rows: Tensor
     weight: float
@@ -106,12 +115,16 @@ class Share:
     def __len__(self) -> int:
         return len(self.rows)
 
+    def to(self, device: torch.device) -> "Share":
+        """The same with this process's rows on a device."""
+        return replace(self, part=self.part.to(device))
+
 
 class Shares(Dataset):
-    """A data set that gives a process every count-th row of the rows asked for, from the index-th on.
+    """A data set that gives a process every count-th of the rows that are asked for, from the index-th on.
 
-    Accelerate's own way of parting wants batches of one size and repeats rows to get there: batches of equal length
-    have many sizes, and a row counted twice would change the numbers.
+    Accelerate's own division needs batches of one size and repeats rows to get there: batches of equal length have many
+    sizes, and a row counted twice would change the numbers.
     """
 
     def __init__(self, data: Dataset, index: int, count: int):
@@ -126,11 +139,11 @@ class Shares(Dataset):
         return Share(part, self.data.targets[numbers], numbers, len(mine) / len(rows))
 
 
-def _parted(engine: Accelerator, loader: DataLoader) -> DataLoader:
+def _divided(engine: Accelerator, loader: DataLoader) -> DataLoader:
     data = loader.dataset
     sizes = engine.gather(torch.tensor([len(data)], device=engine.device)).tolist()
     if len(set(sizes)) > 1:
-        raise ValueError(f"the processes hold {', '.join(map(str, sizes))} rows: give all hosts the same data")
+        raise settings.WrongValue(f"the processes hold {', '.join(map(str, sizes))} rows: give all hosts the same data")
     shares = Shares(data, engine.process_index, engine.num_processes)
     return DataLoader(shares, batch_sampler=loader.batch_sampler, collate_fn=loader.collate_fn)
 
@@ -160,8 +173,8 @@ class _WholeLoss(torch.autograd.Function):
 
 
 @contextmanager
-def _parted_step(engine: Accelerator, model: nn.Module, step: Step, reduce) -> Iterator[Step]:
-    """A step on Shares that returns loss and outputs of the whole batch; in training it also exchanges gradients."""
+def _divided_step(engine: Accelerator, model: nn.Module, step: Step, reduce) -> Iterator[Step]:
+    """A step on Shares with loss and outputs of the whole batch; in training it also exchanges gradients."""
     stepping = _Stepping(model, step)
     tables = {
         f"network.{name}.weight": module.weight
@@ -173,16 +186,15 @@ def _parted_step(engine: Accelerator, model: nn.Module, step: Step, reduce) -> I
     hooks = []
     for table in tables.values() if engine.num_processes > 1 else ():
         broadcast(table.data)
-        hooks.append(table.register_post_accumulate_grad_hook(lambda moved: _exchange_rows(engine, moved)))
+        hooks.append(table.register_post_accumulate_grad_hook(partial(_exchange_rows, engine)))
 
-    def whole(judged: nn.Module, batch: Share) -> tuple[Tensor, Tensor]:
-        part = _placed(batch.part, engine.device)
-        if judged.training:
+    def whole(network: nn.Module, batch: Share) -> tuple[Tensor, Tensor]:
+        if network.training:
             with _own_draws(engine):
-                loss, outputs = trained(part)
+                loss, outputs = trained(batch.part)
         else:
             with engine.autocast():
-                loss, outputs = step(judged, part)
+                loss, outputs = step(network, batch.part)
         outputs = outputs.detach() if reduce is None else reduce(outputs.detach())
         return _whole_loss(engine, loss, batch.weight), _whole_outputs(engine, outputs, len(batch))
 
@@ -191,12 +203,11 @@ def _parted_step(engine: Accelerator, model: nn.Module, step: Step, reduce) -> I
     finally:
         for hook in hooks:
             hook.remove()
-        model.to("cpu")
 
 
 def _whole_loss(engine: Accelerator, loss: Tensor, weight: float) -> Tensor:
     parts = engine.gather((loss.detach() * weight).reshape(1))
-    # DistributedDataParallel takes the mean of the processes' gradients: what is wanted is their sum
+    # DistributedDataParallel takes the mean of the processes' gradients: what is needed is their sum
     return _WholeLoss.apply(loss, parts.sum(), weight * engine.num_processes)
 
 
@@ -210,8 +221,8 @@ def _whole_outputs(engine: Accelerator, outputs: Tensor, size: int) -> Tensor:
 def _exchange_rows(engine: Accelerator, table: nn.Parameter) -> None:
     """The mean of the processes' row-sparse gradients, which stays row-sparse.
 
-    DistributedDataParallel would reduce sparse tensors under gloo alone (NCCL has no such reduction), and dense ones of
-    a large table are gigabytes a batch; the rows met in a batch are few and are simply gathered.
+    DistributedDataParallel reduces sparse tensors only with gloo (NCCL cannot), and dense ones of a large table are
+    gigabytes a batch; the rows of a batch are few and are gathered.
     """
     gradient = table.grad.coalesce()
     counts = engine.gather(torch.tensor([gradient.values().size(0)], device=engine.device))
@@ -234,18 +245,9 @@ def _filled(tensor: Tensor, size: int) -> Tensor:
     return filled
 
 
-def _placed(value, device: torch.device):
-    """A batch, or a part of one, on a device."""
-    if isinstance(value, Tensor):
-        return value.to(device)
-    if is_dataclass(value):
-        return replace(value, **{field.name: _placed(getattr(value, field.name), device) for field in fields(value)})
-    return value
-
-
 @contextmanager
 def _own_draws(engine: Accelerator) -> Iterator[None]:
-    """Let every process draw other numbers, and torch's generator on the CPU, which checkpoints hold, move alike."""
+    """Let every process draw other numbers, while torch's CPU generator, which checkpoints hold, moves alike in all."""
     seed = int(torch.randint(2**62, ()))
     with torch.random.fork_rng([engine.device] if engine.device.type == "cuda" else []):
         torch.manual_seed(seed + engine.process_index)
@@ -258,22 +260,22 @@ class _SharedRecovery:
     def __init__(self, engine: Accelerator, kept: Recovery | None):
         self.engine, self.kept = engine, kept
 
-    def tick(self, standing: Standing) -> None:
+    def tick(self, state: TrainingState, before=None) -> None:
         if self.kept is not None:
-            self.kept.tick(standing)
+            self.kept.tick(state, before)
 
-    def resume(self, standing: Standing) -> bool:
-        resumed = self.kept is not None and self.kept.resume(standing)
+    def resume(self, state: TrainingState) -> bool:
+        resumed = self.kept is not None and self.kept.resume(state)
         found = broadcast(torch.tensor([int(resumed)], device=self.engine.device)).item()
         if found and self.engine.num_processes > 1:
-            _bring_to(self.engine, standing)
+            _send_state(self.engine, state)
         return bool(found)
 
 
-def _bring_to(engine: Accelerator, standing: Standing) -> None:
-    """Bring all processes to where process 0 stands."""
+def _send_state(engine: Accelerator, state: TrainingState) -> None:
+    """Bring all processes to the state of process 0."""
     first, device = engine.is_main_process, engine.device
-    tensors, description = packed(standing) if first else ({}, {})
+    tensors, description = packed(state) if first else ({}, {})
     layout = {name: (list(tensor.shape), str(tensor.dtype).split(".")[1]) for name, tensor in tensors.items()}
     content = torch.frombuffer(bytearray(json.dumps([layout, description]).encode()), dtype=torch.uint8).to(device)
     size = int(broadcast(torch.tensor([len(content)], device=device)))
@@ -283,11 +285,11 @@ def _bring_to(engine: Accelerator, standing: Standing) -> None:
         empty = torch.empty(shape, dtype=getattr(torch, kind), device=device)
         tensors[name] = broadcast(tensors[name].to(device).contiguous() if first else empty).cpu()
     if not first:
-        restore(standing, tensors, description)
+        restore(state, tensors, description)
 
 
 @contextmanager
-def _told_when_lost(engine: Accelerator) -> Iterator[None]:
+def _naming_lost(engine: Accelerator) -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:

@@ -1,19 +1,25 @@
-"""Metrics over examples (scikit-learn underneath), and what a difference between models is worth. How sure a number is: bootstrap intervals over test rows, and McNemar's exact test between two classifiers. How good a similarity is: correlations, calibration to 1..5, similar or not, entailment from the vectors."""
+"""Metrics of classes and of similarities, their intervals, and tests of the difference between two models."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import stats
-from sklearn.isotonic import IsotonicRegression
-from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import accuracy_score, balanced_accuracy_score, precision_recall_fscore_support
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import StandardScaler
+
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
+
+Metric = Callable[[np.ndarray, np.ndarray], float]  # (targets (n,), predictions (n,)) -> value
+COUNTED = ("accuracy", "balanced_accuracy")  # metrics by name, from counts alone: quick with many rows and classes
+LOWEST, HIGHEST = 1.0, 5.0  # SICK's scale of relatedness
+SIMILAR = 3.5  # from this relatedness on a pair counts as similar
+CALIBRATIONS = ("none", "linear", "isotonic")
 
 
 def binary_metrics(targets, predictions) -> dict[str, float]:
     """Accuracy, and precision, recall and F1 of class 1 (0 where nothing is predicted)."""
+    from sklearn.metrics import accuracy_score, precision_recall_fscore_support
+
     precision, recall, f1, _ = precision_recall_fscore_support(
         targets, predictions, average="binary", pos_label=1, zero_division=0
     )
@@ -23,6 +29,8 @@ def binary_metrics(targets, predictions) -> dict[str, float]:
 
 def multiclass_metrics(targets, predictions) -> dict[str, float]:
     """Accuracy and balanced accuracy (macro recall over the classes present in targets)."""
+    from sklearn.metrics import accuracy_score, balanced_accuracy_score
+
     return {
         "accuracy": float(accuracy_score(targets, predictions)),
         "balanced_accuracy": float(balanced_accuracy_score(targets, predictions)),
@@ -30,7 +38,7 @@ def multiclass_metrics(targets, predictions) -> dict[str, float]:
 
 
 def best_threshold(targets, scores) -> float:
-    """The cut on scores (predict 1 at or above it) with the best F1 of class 1; midway between two neighbouring scores.
+    """The cut on scores (predict 1 at or above it) with the best F1 of class 1; midway between neighbouring scores.
 
     Among equally good cuts the middle one, so that a flat optimum does not end at its edge.
     """
@@ -47,13 +55,15 @@ def best_threshold(targets, scores) -> float:
 def paired_difference(first, second, *, test_share: float = 0.2, confidence: float = 0.95) -> dict[str, float]:
     """Mean of first - second over splits, its interval and p value.
 
-    Random splits share training rows, so the plain t test is too sure of itself: the variance is corrected as in
+    Random splits share training rows, so the plain t test gives too narrow intervals: the variance is corrected as in
     Nadeau & Bengio 2003 ("Inference for the Generalization Error", eq. 9), 1/n + test/train instead of 1/n.
 
     Args:
         first, second: (n,) scores of two models on the same splits, n >= 2.
         test_share: share of the rows on the test side.
     """
+    from scipy import stats
+
     differences = np.asarray(first, dtype=float) - np.asarray(second, dtype=float)
     n = len(differences)
     if n < 2:
@@ -63,10 +73,6 @@ def paired_difference(first, second, *, test_share: float = 0.2, confidence: flo
     half = stats.t.ppf((1 + confidence) / 2, n - 1) * error
     p = 2 * stats.t.sf(abs(mean) / error, n - 1) if error > 0 else float(mean == 0)
     return {"mean": float(mean), "low": float(mean - half), "high": float(mean + half), "p": float(p)}
-
-
-Metric = Callable[[np.ndarray, np.ndarray], float]  # (targets (n,), predictions (n,)) -> value
-COUNTED = ("accuracy", "balanced_accuracy")  # metrics by name, from counts alone: quick with many rows and classes
 
 
 def bootstrap_interval(
@@ -117,6 +123,8 @@ def mcnemar(targets, first, second) -> dict[str, float]:
     Raises:
         ValueError: unequal lengths.
     """
+    from scipy import stats
+
     targets, first, second = _rows(targets, first, second)
     first_right, second_right = first == targets, second == targets
     only_first, only_second = int((first_right & ~second_right).sum()), int((second_right & ~first_right).sum())
@@ -178,11 +186,6 @@ def _rows(targets, *predictions) -> list[np.ndarray]:
     return arrays
 
 
-LOWEST, HIGHEST = 1.0, 5.0  # SICK's scale of relatedness
-SIMILAR = 3.5  # from this relatedness on a pair counts as similar
-CALIBRATIONS = ("none", "linear", "isotonic")
-
-
 def to_similarity(relatedness):
     """y = (r - 1) / 4: 1..5 to 0..1."""
     return (relatedness - LOWEST) / (HIGHEST - LOWEST)
@@ -199,6 +202,8 @@ def relatedness_metrics(relatedness, predictions) -> dict[str, float]:
     Args:
         relatedness, predictions: (n,), n >= 2, both on the 1..5 scale for the error to mean anything.
     """
+    from scipy import stats
+
     truth, guess = np.asarray(relatedness, dtype=float), np.asarray(predictions, dtype=float)
     pearson = spearman = 0.0
     if np.ptp(truth) > 0 and np.ptp(guess) > 0:
@@ -235,9 +240,11 @@ class Calibration:
             return cls((0.0, 1.0), (LOWEST, HIGHEST))
         if kind == "linear":
             slope, intercept = np.polyfit(similarity, relatedness, 1) if np.ptp(similarity) > 0 else (0.0, 0.0)
-            if slope <= 0:  # it would turn the order around; nothing was learnt, and the mean is the best guess
+            if slope <= 0:  # nothing was learnt, and a falling line would turn the order around: predict the mean
                 return cls((0.0,), (float(relatedness.mean()),))
             return cls(tuple(((ends - intercept) / slope).tolist()), tuple(ends.tolist()))
+        from sklearn.isotonic import IsotonicRegression
+
         model = IsotonicRegression(y_min=LOWEST, y_max=HIGHEST, out_of_bounds="clip").fit(similarity, relatedness)
         return cls(tuple(model.X_thresholds_.tolist()), tuple(model.y_thresholds_.tolist()))
 
@@ -272,15 +279,14 @@ def scores(relatedness, predictions, threshold: float | None = None) -> dict[str
     return relatedness_metrics(relatedness, predictions) | {"accuracy": similar_accuracy(relatedness, predictions, cut)}
 
 
-def pair_features(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """|u - v| and u * v side by side: (n, d), (n, d) -> (n, 2d)."""
-    return np.concatenate([np.abs(first - second), first * second], axis=1)
-
-
-def entailment_classifier(*, C: float = 0.01) -> Pipeline:
-    """Three-way entailment from pair_features(): scaled, multinomial logistic regression.
+def entailment_classifier(*, C: float = 0.01) -> "Pipeline":
+    """Three-way entailment from siamese.symmetric_features(): scaled, multinomial logistic regression.
 
     Args:
         C: inverse strength of the L2 penalty.
     """
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
     return make_pipeline(StandardScaler(), LogisticRegression(C=C, max_iter=1000))

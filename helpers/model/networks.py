@@ -1,4 +1,4 @@
-"""The networks: token embedding, recurrent encoder, pooling, text classifier. A perceptron over averaged embeddings: what a recurrence has to beat."""
+"""Networks over token sequences: embedding, recurrent encoder, pooling, and two classifiers (recurrent, averaged)."""
 
 from typing import NamedTuple
 
@@ -12,6 +12,7 @@ from helpers.data.text import PADDING
 CELLS = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
 GATES = {"rnn": 1, "gru": 3, "lstm": 4}
 ACTIVATIONS = {
+    "sigmoid": nn.Sigmoid,
     "relu": nn.ReLU,
     "gelu": nn.GELU,
     "mish": nn.Mish,
@@ -19,6 +20,11 @@ ACTIVATIONS = {
     "softmax": lambda: nn.Softmax(dim=-1),
     "none": nn.Identity,
 }
+
+
+def device_of(model: nn.Module) -> torch.device:
+    """Where the parameters of a model are (the CPU where it has none)."""
+    return next((p.device for p in model.parameters()), torch.device("cpu"))
 
 
 def num_trainable_parameters(model: nn.Module) -> int:
@@ -33,37 +39,37 @@ def num_recurrent_parameters(cell: str, input_size: int, hidden_size: int, num_l
     return sum(directions * GATES[cell] * hidden_size * (size + hidden_size + 2) for size in sizes)
 
 
-class TokenEmbedding(nn.Module):
-    """A vector per token: its word vector plus, if there is a feature table, the scaled sum of its features.
+def activation_layer(name: str) -> nn.Module:
+    """The activation of that name.
 
-    n features are summed and divided by sqrt(n): a token starts with vectors of one size, however long it is.
+    Raises:
+        ValueError: unknown name.
+    """
+    if name not in ACTIVATIONS:
+        raise ValueError(f"activation {name!r} is not one of {', '.join(ACTIVATIONS)}")
+    return ACTIVATIONS[name]()
+
+
+class TokenEmbedding(nn.Module):
+    """A vector per token: its word vector plus, with a feature table, the sum of its n features over sqrt(n).
 
     Args:
         num_tokens: size of the vocabulary; row 0 is padding.
         dim: size of the vector of a token.
         vectors: (num_tokens, k) initial word vectors; where k is not dim, a linear map takes them there.
         freeze: keep the word vectors as they are (the map still learns).
-        num_features: size of the feature table; 0 for none. It starts at zero: a feature that training never moved
-            says nothing, whatever word it is met in.
+        num_features: size of the feature table; 0 for none. It starts at zero, so that a feature unseen in training
+            adds nothing.
         word_dropout: share of positions that lose their word vector in training, and keep their features.
-        feature_dropout: share of features that a token loses in training.
+        feature_dropout: share of features that a token loses in training. Neither dropout rescales what remains.
         std: of the initial random vectors.
-        sparse: gradients of both tables hold the rows met only, for SparseAdam: what large tables need.
+        sparse: gradients of both tables hold only the rows of the batch, for SparseAdam: large tables need it.
     """
 
     def __init__(
-        self,
-        num_tokens,
-        dim,
-        *,
-        vectors=None,
-        freeze=False,
-        num_features=0,
-        word_dropout=0.0,
-        feature_dropout=0.0,
-        std=0.1,
-        sparse=False,
-    ):
+        self, num_tokens, dim, *, vectors=None, freeze=False, num_features=0, word_dropout=0.0, feature_dropout=0.0,
+        std=0.1, sparse=False,
+    ):  # fmt: skip
         super().__init__()
         size = dim if vectors is None else vectors.shape[1]
         self.words = nn.Embedding(num_tokens, size, padding_idx=PADDING, sparse=sparse)
@@ -114,8 +120,8 @@ class Encoded(NamedTuple):
 class RecurrentEncoder(nn.Module):
     """One state per position from vectors of unequal length.
 
-    Each direction is a recurrence of its own. The backward one reads every sequence reversed within its own length,
-    so neither ever reads padding before a token: a padded batch gives the numbers of a packed one, at dense speed.
+    Each direction is its own recurrence. The backward one reads every sequence reversed within its length, so that
+    neither reads padding before a token: a padded batch gives the numbers of a packed one, at dense speed.
 
     Args:
         input_size: size of the vectors read.
@@ -141,7 +147,8 @@ class RecurrentEncoder(nn.Module):
 
     def forward(self, inputs: Tensor, lengths: Tensor) -> Encoded:
         """inputs (batch, time, input_size), lengths (batch,) each at least 1."""
-        equal = bool((lengths == inputs.size(1)).all())
+        # only a shortcut, with the same numbers; on CUDA the question itself would wait for the device
+        equal = not lengths.is_cuda and bool((lengths == inputs.size(1)).all())
         mirror = None if equal else mirrored_positions(lengths, inputs.size(1)).unsqueeze(-1)  # (batch, time, 1)
         for depth, directions in enumerate(self.layers):
             inputs = self.dropout(inputs) if depth else inputs
@@ -150,7 +157,7 @@ class RecurrentEncoder(nn.Module):
                 outputs, *last = self._run(directions[1], _reversed(inputs, mirror), lengths, equal)
                 runs.append((_reversed(outputs, mirror), *last))
             inputs, hidden, cell = (
-                None if part[0] is None else torch.cat(part, -1) for part in zip(*runs, strict=True)
+                None if both[0] is None else torch.cat(both, -1) for both in zip(*runs, strict=True)
             )
         return Encoded(inputs, hidden, cell)
 
@@ -181,11 +188,11 @@ def _reversed(states: Tensor, mirror: Tensor | None) -> Tensor:
 
 
 class Pooling(nn.Module):
-    """One vector per text from the states of its positions; but for "end", padding is never read.
+    """One vector per text from the states of its positions; only "end" reads padding.
 
     Args:
         kind: "last", "mean", "max", "attention", or several joined by "+", as "max+mean". "end" is the state at the end
-            of the padded batch, what a recurrence hands back when nobody tells it the lengths: a mistake kept to be
+            of the padded batch, which a recurrence returns if it does not know the lengths: a mistake, kept to be
             measured.
         size: size of a state.
     """
@@ -230,8 +237,12 @@ class TextClassifier(nn.Module):
         dense: units of the layer between pooling and output; 0 for none.
         activation: of that layer.
         dropout: on the embedded tokens and before each linear layer.
-        skip: the sum of the embedded tokens over sqrt(length) joins the pooled states, past the recurrence: a linear
-            model beside the recurrent one (wide and deep: Cheng et al. 2016, arXiv:1606.07792).
+        skip: the sum of the embedded tokens over sqrt(length) joins the pooled states: a linear model beside the
+            recurrent one (wide and deep: Cheng et al. 2016, arXiv:1606.07792).
+
+    Example:
+        >>> embedding = TokenEmbedding(1000, 50)
+        >>> logits = TextClassifier(embedding, RecurrentEncoder(50, 80), num_classes=2)(batch)
     """
 
     def __init__(
@@ -239,18 +250,13 @@ class TextClassifier(nn.Module):
         activation="relu", dropout=0.0, skip=False,
     ):  # fmt: skip
         super().__init__()
-        if activation not in ACTIVATIONS:
-            raise ValueError(f"activation {activation!r} is not one of {', '.join(ACTIVATIONS)}")
         self.embedding, self.encoder = embedding, encoder
         self.pooling = Pooling(pooling, encoder.output_size)
         self.dropout = nn.Dropout(dropout)
         self.skip = skip
         size = self.pooling.output_size + (embedding.dim if skip else 0)
-        self.dense = (
-            nn.Sequential(nn.Linear(size, dense), ACTIVATIONS[activation](), nn.Dropout(dropout))
-            if dense
-            else nn.Identity()
-        )
+        layer = activation_layer(activation)
+        self.dense = nn.Sequential(nn.Linear(size, dense), layer, nn.Dropout(dropout)) if dense else nn.Identity()
         self.output = nn.Linear(dense or size, num_classes)
 
     def forward(self, batch: Batch) -> Tensor:
@@ -258,7 +264,7 @@ class TextClassifier(nn.Module):
         return self.scores(self.embedding(batch), batch.lengths)
 
     def scores(self, embedded: Tensor, lengths: Tensor) -> Tensor:
-        """From token vectors (batch, time, dim) on: logits (batch, num_classes)."""
+        """Token vectors (batch, time, dim) and lengths (batch,) to logits (batch, num_classes)."""
         embedded = self.dropout(embedded)
         outputs, hidden, _ = self.encoder(embedded, lengths)
         pooled = self.pooling(outputs, hidden, lengths)
@@ -291,7 +297,7 @@ class MLPClassifier(nn.Module):
         layers: list[nn.Module] = [nn.Dropout(dropout)]
         sizes = [embedding.dim, *hidden_sizes]
         for before, after in zip(sizes, hidden_sizes, strict=False):
-            layers += [nn.Linear(before, after), ACTIVATIONS[activation](), nn.Dropout(dropout)]
+            layers += [nn.Linear(before, after), activation_layer(activation), nn.Dropout(dropout)]
         self.layers = nn.Sequential(*layers, nn.Linear(sizes[-1], num_classes))
 
     def forward(self, batch: Batch) -> Tensor:

@@ -1,13 +1,11 @@
-"""What the batches of a pass gave, put together as they come. Training that survives interruption: everything it stands on, as tensors and JSON, written every so many seconds. Where the trainings of all tasks keep their checkpoints, and under which name."""
+"""Training that survives an interruption: checkpoints of everything its numbers depend on, as tensors and JSON."""
 
 import copy
-import fcntl
 import json
 import os
-import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -17,15 +15,19 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from helpers import settings
-from helpers.files import hash_of, sha256_of
+from helpers.files import hash_of, locked, remove, sha256_of
 from helpers.model.checkpoints import CheckpointError, load_checkpoint, save_checkpoint
+from helpers.model.networks import device_of
+
+SLOTS = ("a", "b")  # checkpoints are written to each in turn: a write cut short leaves the other
 
 
-class Seen:
-    """Rows, outputs and targets of all batches so far, each in one array that doubles when it is full.
+class Collected:
+    """Rows, outputs and targets of all batches of a pass, each in one array that doubles when it is full.
 
-    A tensor kept for each batch would be cheaper to write, but thousands of small ones, laid between the large ones
-    that every step takes and frees, scatter the heap: 4.9 million titles took 7 GB that way.
+    The arrays stay on the device of the batches until parts() is called. A tensor for each batch would be simpler, but
+    thousands of small ones, between the large ones that every step takes and frees, scatter the heap: 4.9 million
+    titles took 7 GB that way.
     """
 
     def __init__(self):
@@ -36,46 +38,43 @@ class Seen:
         return self._count
 
     def add(self, *, rows: Tensor, outputs: Tensor, targets: Tensor) -> None:
-        """Those of a batch: rows (n,), outputs (n, ...), targets (n,)."""
+        """Add a batch: rows (n,), outputs (n, ...), targets (n,)."""
         end = self._count + len(rows)
-        for name, part in {"rows": rows, "outputs": outputs, "targets": targets}.items():
+        for name, new in {"rows": rows, "outputs": outputs, "targets": targets}.items():
             array = self._arrays.get(name)
-            if array is None or len(array) < end:
-                self._arrays[name] = part.new_empty(max(end, 2 * self._count), *part.shape[1:])
+            if array is None or len(array) < end or array.device != new.device:
+                self._arrays[name] = new.new_empty(max(end, 2 * self._count), *new.shape[1:])
                 if array is not None:
                     self._arrays[name][: self._count] = array[: self._count]
-            self._arrays[name][self._count : end] = part
+            self._arrays[name][self._count : end] = new
         self._count = end
 
     def parts(self) -> dict[str, Tensor]:
-        """name -> (len(self), ...), in the order they came in.
+        """name -> (len(self), ...) on the CPU, in the order of the batches.
 
         Raises:
-            ValueError: nothing has come in.
+            ValueError: no batch was added.
         """
         if not self._count:
             raise ValueError("no batch: the data set is empty")
-        return {name: array[: self._count] for name, array in self._arrays.items()}
-
-
-SLOTS = ("a", "b")
+        return {name: array[: self._count].cpu() for name, array in self._arrays.items()}
 
 
 @dataclass
-class Pass:
-    """How far an epoch is: batches done, what they gave, seconds, and torch's generator after the last of them."""
+class EpochProgress:
+    """How far an epoch is: batches done, what they gave, and seconds."""
 
     batches: int = 0
-    total: float = 0.0  # summed loss of the examples
-    seen: Seen = field(default_factory=Seen)
-    norms: list[float] = field(default_factory=list)
+    total: float | Tensor = 0.0  # summed loss of the examples
+    collected: Collected = field(default_factory=Collected)
+    norms: list[float | Tensor] = field(default_factory=list)  # of the gradient of each batch, before clipping
     seconds: float = 0.0
-    rng: Tensor | None = None
+    generators: dict[str, Tensor] | None = None  # of an epoch that was resumed: their states after its last batch
 
 
 @dataclass
-class Standing:
-    """Where a training stands. The parts are those that it runs on: `restore` fills them in place.
+class TrainingState:
+    """All that a training depends on; `restore` fills the model, the optimizers and the rest in place.
 
     Args:
         order: the generator that shuffles the training batches; None where none does.
@@ -91,7 +90,7 @@ class Standing:
     best: float | None = None
     best_epoch: int = 0
     best_state: dict[str, Tensor] | None = None
-    done: Pass = field(default_factory=Pass)
+    done: EpochProgress = field(default_factory=EpochProgress)
     order_state: Tensor | None = None
 
     def begin_epoch(self) -> None:
@@ -100,89 +99,86 @@ class Standing:
             self.order_state = self.order.get_state()
 
     def end_epoch(self) -> None:
-        """Nothing of the next epoch is done."""
-        self.done = Pass(rng=torch.get_rng_state())
+        """Begin the next epoch's progress at nothing."""
+        self.done = EpochProgress()
         self.order_state = None if self.order is None else self.order.get_state()
 
 
 class Recovery(AbstractContextManager):
-    """Checkpoints of one training, in two places written by turns: a write cut short leaves the other.
+    """The checkpoints of one training.
 
-    As a context manager it holds the folder (a second process that trains the same does without checkpoints), and
-    on leaving without an exception the checkpoints are removed: the training is over.
+    As a context manager it locks the folder (a second process with the same training goes without checkpoints), and
+    removes the checkpoints when it is left without an exception: the training has ended.
 
     Args:
         folder: of this training alone.
         identity: what decides the numbers (configuration, seeds, data, versions), as JSON holds it; a checkpoint of
             another identity is refused.
         every: seconds between checkpoints.
-        say: told in a (Spanish) line what was taken up, and what was refused and why.
+        say: receives a (Spanish) line about each checkpoint resumed, or refused and why.
+
+    Example:
+        >>> with Recovery("artifacts/recovery/mine", {"seed": 1}) as kept:
+        ...     fit(model, loaders, step, recovery=kept, **options)
     """
 
-    def __init__(self, folder: Path, identity: dict, *, every: float = 60.0, say: Callable[[str], None] = print):
+    def __init__(self, folder: str | Path, identity: dict, *, every: float = 60.0, say: Callable[[str], None] = print):
         self.folder, self.identity = Path(folder), json.loads(json.dumps(identity))
         self.every, self.say = every, say
-        self._number, self._last, self._lock = 0, time.monotonic(), None
+        self._number, self._last, self._held, self._lock = 0, time.monotonic(), False, ExitStack()
 
     def __enter__(self) -> "Recovery":
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self._lock = (self.folder / "lock").open("w")
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            self._lock.close()
-            self._lock = None
+        self._held = self._lock.enter_context(locked(self.folder / "lock", wait=False))
+        if not self._held:
             self.say("otro proceso entrena lo mismo: aquí no se guardan puntos de control")
         return self
 
     def __exit__(self, kind, error, trace) -> None:
-        if self._lock is None:
-            return
-        if kind is None:
-            shutil.rmtree(self.folder, ignore_errors=True)
+        ended = self._held and kind is None
+        if ended:
+            remove(self.folder)
         self._lock.close()
-        self._lock = None
+        if ended:
+            remove(self.folder)  # where an open file cannot be removed (Windows) the lock was left
+        self._held = False
 
-    def tick(self, standing: Standing) -> None:
-        """Write a checkpoint if the last one is old enough."""
-        if self._lock is not None and time.monotonic() - self._last >= self.every:
-            self.save(standing)
+    def tick(self, state: TrainingState, before: Callable[[], None] | None = None) -> None:
+        """Write a checkpoint if the last one is old enough; `before` is called then, and may raise."""
+        if self._held and time.monotonic() - self._last >= self.every:
+            if before is not None:
+                before()
+            self.save(state)
 
-    def save(self, standing: Standing) -> None:
+    def save(self, state: TrainingState) -> None:
         """Write a checkpoint now, over the older of the two."""
         self._number += 1
-        tensors, description = packed(standing)
+        tensors, description = packed(state)
         description |= {"identity": self.identity, "number": self._number}
         save_checkpoint(self.folder / SLOTS[self._number % 2], tensors, description)
         self._last = time.monotonic()
 
-    def resume(self, standing: Standing) -> bool:
-        """Take up the newest checkpoint that is whole and of this training; False where there is none."""
-        if self._lock is None:
+    def resume(self, state: TrainingState) -> bool:
+        """Restore the newest checkpoint that is whole and of this training; False where there is none."""
+        if not self._held:
             return False
         found = []
-        for slot in SLOTS:
-            if not (self.folder / slot).is_dir():
+        for folder in (self.folder / slot for slot in SLOTS):
+            if not folder.is_dir():
                 continue
             try:
-                tensors, description = load_checkpoint(self.folder / slot)
-                if description.get("identity") != self.identity:
-                    raise CheckpointError(f"{self.folder / slot} is of another training: {self._differs(description)}")
+                tensors, description = load_checkpoint(folder)
+                if (theirs := description.get("identity")) != self.identity:
+                    changes = ", ".join(_changes("", theirs, self.identity)) if theirs else "it has no identity"
+                    raise CheckpointError(f"{folder} is of another training: {changes}")
                 found.append((description["number"], tensors, description))
             except CheckpointError as error:
                 self.say(f"punto de control rechazado: {error}")
         if not found:
             return False
         self._number, tensors, description = max(found, key=lambda entry: entry[0])
-        restore(standing, tensors, description)
-        self.say(f"entrenamiento retomado: época {len(standing.rows) + 1}, {standing.done.batches} lotes ya hechos")
+        restore(state, tensors, description)
+        self.say(f"entrenamiento retomado: época {len(state.rows) + 1}, {state.done.batches} lotes ya hechos")
         return True
-
-    def _differs(self, description: dict) -> str:
-        theirs = description.get("identity") or {}
-        if not isinstance(theirs, dict):
-            return "it has no identity"
-        return ", ".join(_changes("", theirs, self.identity))
 
 
 def _changes(name: str, theirs, ours) -> Iterator[str]:
@@ -194,68 +190,79 @@ def _changes(name: str, theirs, ours) -> Iterator[str]:
         yield f"{name} changed" if name.startswith("code ") else f"{name} was {theirs!r}, is {ours!r}"
 
 
-def batches_left(loader: Iterable, done: Pass) -> Iterable:
-    """The batches of an epoch that are still to come; torch's generator is then where it was."""
+def batches_left(loader: Iterable, done: EpochProgress, device: torch.device) -> Iterable:
+    """The batches of an epoch that are still to come; the generators are then where they were."""
     batches = iter(loader)  # draws from torch's generator
     for _ in range(done.batches):
         next(batches)
-    if done.batches:
-        torch.set_rng_state(done.rng)
+    if done.batches and done.generators is not None:
+        set_generators(done.generators, device)
     return batches
 
 
-def packed(standing: Standing) -> tuple[dict[str, Tensor], dict]:
-    """All that a training stands on, as tensors and what JSON holds."""
-    s, done = standing, standing.done
+def generators(device: torch.device) -> dict[str, Tensor]:
+    """States of the generators that a training draws from: the CPU's, and on CUDA (dropout) the device's own."""
+    states = {"cpu": torch.get_rng_state()}
+    return states | {"cuda": torch.cuda.get_rng_state(device)} if device.type == "cuda" else states
+
+
+def set_generators(states: dict[str, Tensor], device: torch.device) -> None:
+    """Put the generators back into these states."""
+    torch.set_rng_state(states["cpu"])
+    if device.type == "cuda":
+        torch.cuda.set_rng_state(states["cuda"], device)
+
+
+def packed(state: TrainingState) -> tuple[dict[str, Tensor], dict]:
+    """All that a training depends on, as tensors on the CPU and what JSON holds."""
+    s, done = state, state.done
     tensors = _prefixed("model", s.model.state_dict())
     tensors |= _prefixed("best", s.best_state or {})
     tensors |= _prefixed("average", s.average.state_dict() if s.average is not None else {})
-    tensors["rng"] = torch.get_rng_state() if done.rng is None else done.rng
+    tensors |= _prefixed("generator", generators(device_of(s.model)))
     if s.order_state is not None:
         tensors["order"] = s.order_state
-    if len(done.seen):
-        tensors |= _prefixed("seen", done.seen.parts())
-    moments, optimizers = {}, []
+    if len(done.collected):
+        tensors |= _prefixed("collected", done.collected.parts())
+    optimizers = []
     for number, optimizer in enumerate(s.optimizers):
-        state = optimizer.state_dict()
-        plain = {}
-        for index, values in state["state"].items():
+        content, plain = optimizer.state_dict(), {}
+        for index, values in content["state"].items():
             held = {name: value for name, value in values.items() if isinstance(value, Tensor)}
-            moments |= _prefixed(f"optimizer.{number}.{index}", held)
+            tensors |= _prefixed(f"optimizer.{number}.{index}", held)
             plain[index] = {name: value for name, value in values.items() if name not in held}
-        optimizers.append({"state": plain, "param_groups": state["param_groups"]})
-    facts = {"batches": done.batches, "total": done.total, "norms": done.norms, "seconds": done.seconds}
+        optimizers.append({"state": plain, "param_groups": content["param_groups"]})
+    progress = {"batches": done.batches, "total": float(done.total), "norms": list(map(float, done.norms))}
     description = {
-        "pass": facts,
+        "progress": progress | {"seconds": done.seconds},
         "optimizers": optimizers,
-        "schedulers": [_plain(x.state_dict()) for x in s.schedulers],
-    }
-    description |= {"rows": s.rows, "best": s.best, "best_epoch": s.best_epoch}
-    # a tensor that two names share is stored twice: safetensors refuses shared memory
-    return {name: tensor.detach().clone() for name, tensor in (tensors | moments).items()}, description
+        "schedulers": [_plain(scheduler.state_dict()) for scheduler in s.schedulers],
+        "rows": s.rows, "best": s.best, "best_epoch": s.best_epoch,
+    }  # fmt: skip
+    # copies: the training goes on, and safetensors refuses two names of one memory
+    return {name: tensor.detach().to("cpu", copy=True) for name, tensor in tensors.items()}, description
 
 
-def restore(standing: Standing, tensors: dict[str, Tensor], description: dict) -> None:
+def restore(state: TrainingState, tensors: dict[str, Tensor], description: dict) -> None:
     """Bring a training, in place, to where packed() found one."""
-    s = standing
+    s, device = state, device_of(state.model)
     s.model.load_state_dict(_under("model", tensors))
     s.best_state = _under("best", tensors) or None
     if s.average is not None:
         s.average.load_state_dict(_under("average", tensors))
     for number, (optimizer, saved) in enumerate(zip(s.optimizers, description["optimizers"], strict=True)):
-        state = {int(index): copy.copy(values) for index, values in saved["state"].items()}
+        content = {int(index): copy.copy(values) for index, values in saved["state"].items()}
         for name, tensor in _under(f"optimizer.{number}", tensors).items():
             index, _, key = name.partition(".")
-            state.setdefault(int(index), {})[key] = tensor
-        optimizer.load_state_dict({"state": state, "param_groups": _tuples(saved["param_groups"])})
+            content.setdefault(int(index), {})[key] = tensor
+        optimizer.load_state_dict({"state": content, "param_groups": _tuples(saved["param_groups"])})
     for scheduler, saved in zip(s.schedulers, description["schedulers"], strict=True):
         scheduler.load_state_dict(saved)
-    facts, seen = description["pass"], Seen()
-    if parts := _under("seen", tensors):
-        seen.add(**parts)
-    s.done = Pass(facts["batches"], facts["total"], seen, facts["norms"], facts["seconds"], tensors["rng"])
+    s.done = EpochProgress(**description["progress"], generators=_under("generator", tensors))
+    if collected := _under("collected", tensors):
+        s.done.collected.add(**collected)
     s.rows[:], s.best, s.best_epoch = description["rows"], description["best"], description["best_epoch"]
-    torch.set_rng_state(tensors["rng"])
+    set_generators(s.done.generators, device)
     s.order_state = tensors.get("order")
     if s.order is not None:
         s.order.set_state(s.order_state)
@@ -270,9 +277,9 @@ def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name.removeprefix(start): tensor for name, tensor in tensors.items() if name.startswith(start)}
 
 
-def _plain(state: dict) -> dict:
-    """The part of a scheduler's state that JSON holds; what else it keeps (its functions) the new one brings along."""
-    return {name: value for name, value in state.items() if _is_plain(value)}
+def _plain(content: dict) -> dict:
+    """What of a scheduler's state JSON holds; the rest (its functions) the new scheduler already has."""
+    return {name: value for name, value in content.items() if _is_plain(value)}
 
 
 def _is_plain(value) -> bool:
@@ -287,28 +294,27 @@ def _tuples(groups: list[dict]) -> list[dict]:
 
 
 def recovery(task: str, **identity) -> AbstractContextManager[Recovery | None]:
-    """Checkpoints of one training in artifacts/recovery, in a folder named after what decides its numbers.
+    """Checkpoints of one training in artifacts/recovery, in a folder named by a hash of `identity`.
 
-    Versions, threads and the code of models and data are part of the identity: a training that was interrupted is
-    taken up by the code that began it, or begun again. Of the processes of one training the first alone keeps
-    checkpoints; the others get None.
+    Versions, threads, device and all code of this package join the identity: after a change of any of them an
+    interrupted training is refused, with what changed, and begins again. Of the processes of one training only the
+    first keeps checkpoints; the others get None.
 
     Args:
-        identity: configuration, seeds, data (see digest), as JSON holds it.
+        identity: configuration, seeds, data (see files.digest), as JSON holds it.
     """
     if int(os.environ.get("RANK") or 0) > 0:  # as torchrun numbers the processes
         return nullcontext()
     folder = settings.artifacts_dir() / "recovery" / f"{task}-{hash_of(identity)[:16]}"
-    identity |= {"versions": settings.versions(), "threads": settings.threads(), "device": str(settings.device())}
-    identity |= {"code": _code()}
-    return Recovery(folder, identity, every=checkpoint_seconds())
+    identity |= {"versions": settings.versions(), "threads": settings.threads(), "device": settings.device().type}
+    return Recovery(folder, identity | {"code": _code()}, every=checkpoint_seconds())
 
 
 def checkpoint_seconds() -> float:
     """Seconds between checkpoints: CHECKPOINT_SECONDS, by default 60.
 
     Raises:
-        ValueError: it is no number above 0.
+        ValueError: it is not a number above 0.
     """
     value = os.environ.get("CHECKPOINT_SECONDS") or "60"
     try:
@@ -316,12 +322,12 @@ def checkpoint_seconds() -> float:
     except ValueError:
         seconds = 0.0
     if not seconds > 0:
-        raise ValueError(f"CHECKPOINT_SECONDS={value!r} is not a number of seconds above 0")
+        raise settings.WrongValue(f"CHECKPOINT_SECONDS={value!r} is not a number of seconds above 0")
     return seconds
 
 
 @cache
 def _code() -> dict[str, str]:
-    """Every source file of the package, with the first digits of its hash."""
+    """Every source file of the package, with the first digits of its hash, as this process first found them."""
     package = settings.ROOT / "helpers"
     return {p.relative_to(settings.ROOT).as_posix(): sha256_of(p)[:12] for p in sorted(package.rglob("*.py"))}

@@ -1,4 +1,4 @@
-"""Class scores without gradients, of many texts or of one: nothing computed twice, no fused kernel to set up."""
+"""Class scores without gradients, of many texts or of one: on the CPU nothing is computed twice."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -9,31 +9,32 @@ from torch import Tensor, nn
 from torch.nn.functional import embedding, linear
 
 from helpers.data.batching import Batch, LengthBatches, RaggedTexts
-from helpers.model.networks import TextClassifier
+from helpers.model.networks import TextClassifier, device_of
 
-FEW = 16  # texts; above, where no input is met twice (features, neighbours), torch's fused LSTM is faster
+FEW = 16  # texts; with more of them, where no input occurs twice (features, word pairs), torch's fused LSTM is faster
 
 
 @torch.inference_mode()
 def class_scores(network: nn.Module, data: RaggedTexts, batch_size: int) -> Tensor:
-    """What the network gives for every text, in batches of equal length; dropout off.
+    """The output of the network for every text, in batches of equal length; dropout off.
 
-    The input projection of an LSTM is computed once for each distinct word of all texts; training.evaluate, which
-    runs torch's fused LSTM, gives the same numbers but for rounding.
+    On the CPU the input projection of an LSTM is computed once for each distinct word of all texts; training.evaluate,
+    which runs torch's fused LSTM, gives the same numbers but for rounding.
 
     Args:
         data: one text or more.
 
     Returns:
-        (len(data), classes) in the order of the texts.
+        (len(data), classes) on the CPU, in the order of the texts.
     """
     if network.training:
         network.eval()
-    pays = _is_lstm(network) and (data.type_features is None or len(data) <= FEW)
+    device = device_of(network)
+    pays = device.type == "cpu" and _is_lstm(network) and (data.type_features is None or len(data) <= FEW)
     read = ProjectedLSTM(network, data).scores if pays else network
-    seen = [(rows, read(data.__getitems__(rows))) for rows in LengthBatches(data.lengths, batch_size, "equal")]
-    order = np.argsort(np.concatenate([rows for rows, _ in seen]))
-    return torch.cat([scores for _, scores in seen])[torch.from_numpy(order)]
+    batches = list(LengthBatches(data.lengths, batch_size, "equal"))
+    scores = torch.cat([read(data.__getitems__(rows).to(device)) for rows in batches]).cpu()
+    return scores[torch.from_numpy(np.argsort(np.concatenate(batches)))]
 
 
 def _is_lstm(network: nn.Module) -> bool:
@@ -47,14 +48,14 @@ class ProjectedLSTM:
 
     Args:
         network: in evaluation mode.
-        data: the texts to come: the gates of all their distinct words are computed here.
+        data: the texts that will be scored: the gates of all their distinct words are computed here.
     """
 
     def __init__(self, network: TextClassifier, data: RaggedTexts):
         self.network, self.layers = network, [Layer(directions) for directions in network.encoder.layers]
         self.distinct = None
         if data.type_features is None:
-            self.distinct = torch.from_numpy(np.unique(data.tokens.values))
+            self.distinct = torch.from_numpy(np.unique(data.tokens.values)).to(device_of(network))
             self.vectors = network.embedding.project(network.embedding.words(self.distinct))
             self.gates = [project(self.vectors) for project in self.layers[0].projections]
 
@@ -84,8 +85,7 @@ class Layer:
     """One or two directions of an LSTM layer (Hochreiter & Schmidhuber 1997), with torch's weights, side by side.
 
     Args:
-        directions: forward, then backward where there is one; what is called gates below has the backward one's in
-            its own order, last word first.
+        directions: forward, then backward where there is one; gates of the backward one begin with the last word.
     """
 
     def __init__(self, directions: Sequence[nn.LSTM]):
@@ -120,7 +120,7 @@ def _both_ways(steps: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _tanh(x: Tensor) -> Tensor:
-    """As 2 sigmoid(2x) - 1 where there is much of it: torch's tanh takes twice as long here, five times for a slice."""
+    """Of large tensors as 2 sigmoid(2x) - 1: torch's tanh takes twice as long on the CPU, five times for a slice."""
     if x.numel() < 10_000:
         return x.tanh()
     y = (x + x).sigmoid_()

@@ -1,11 +1,12 @@
-"""Losses of a siamese network: ranking pairs and triplets, and graded relatedness. Siamese networks: one encoder with one set of weights reads both sentences, a symmetric head compares the vectors."""
+"""Siamese networks: one encoder reads both sentences, a symmetric head compares the vectors; and their losses."""
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, log_softmax, mse_loss
 
-from helpers.data.batching import SentenceBatch
-from helpers.model.networks import ACTIVATIONS, Encoded, Pooling, RecurrentEncoder, TokenEmbedding
+from helpers.data.batching import NO_LABEL, SentenceBatch
+from helpers.model.networks import Encoded, Pooling, RecurrentEncoder, TokenEmbedding, activation_layer
 
 SCORES = 5  # relatedness runs from 1 to SCORES
 
@@ -13,16 +14,15 @@ SCORES = 5  # relatedness runs from 1 to SCORES
 def pairwise_ranking_loss(distance: Tensor, y: Tensor, margin: float, *, power: int = 1) -> Tensor:
     """Pairwise ranking loss, as the assignment writes it: y d + (1 - y) max(0, m - d), mean over pairs.
 
-    With y in {0, 1}, alike pairs are drawn together and the others pushed m apart (with power=2 this is twice the loss
-    of Hadsell, Chopra & LeCun 2006, "Dimensionality Reduction by Learning an Invariant Mapping").
+    With y in {0, 1}, similar pairs are drawn together and the others pushed m apart (power=2: twice the loss of
+    Hadsell, Chopra & LeCun 2006, "Dimensionality Reduction by Learning an Invariant Mapping").
 
-    A graded y changes what is asked for. At power=1 the loss of a pair is linear in d up to m, with slope 2y - 1: its
-    minimum lies at d = 0 for every y > 1/2 and at d = m for every y < 1/2, as if y were rounded. At power=2 it lies at
-    d = (1 - y) m: a distance for every grade.
+    With a graded y and power=1 the loss of a pair is linear in d up to m, with slope 2y - 1: its minimum is at d = 0
+    for every y > 1/2 and at d = m for every y < 1/2, as if y were rounded. With power=2 it is at d = (1 - y) m.
 
     Args:
         distance: (n,) Euclidean distance d of the two sentence vectors.
-        y: (n,) 1 alike, 0 not; or a grade between.
+        y: (n,) 1 similar, 0 not; or a grade between.
         margin: m > 0.
         power: 1, or 2 for squared distance and squared hinge.
 
@@ -61,7 +61,7 @@ def similarity_mse_loss(similarity: Tensor, y: Tensor) -> Tensor:
 def score_distribution(y: Tensor, scores: int = SCORES) -> Tensor:
     """Sparse target distribution over the scores 1..K whose mean is the relatedness (Tai et al. 2015, section 4.2).
 
-    A relatedness between two whole scores is shared by these two alone, the nearer one taking more.
+    A relatedness between two whole scores is shared by these two, the nearer one taking more.
 
     Args:
         y: (n,) relatedness from 1 to `scores`.
@@ -70,9 +70,9 @@ def score_distribution(y: Tensor, scores: int = SCORES) -> Tensor:
         (n, scores), rows summing to 1.
 
     Raises:
-        ValueError: a relatedness outside the scale.
+        ValueError: a relatedness outside the scale (not checked on CUDA, where every step would wait for the answer).
     """
-    if len(y) and not (y.min() >= 1 and y.max() <= scores):
+    if not y.is_cuda and len(y) and not (y.min() >= 1 and y.max() <= scores):
         raise ValueError(f"relatedness from {y.min():.3f} to {y.max():.3f}: it must lie between 1 and {scores}")
     steps = torch.arange(1, scores + 1, device=y.device)
     return (1 - (y.unsqueeze(-1) - steps).abs()).clamp(min=0)
@@ -84,7 +84,7 @@ def expected_score(logits: Tensor) -> Tensor:
 
 
 def relatedness_kl_loss(logits: Tensor, y: Tensor) -> Tensor:
-    """KL(target || predicted), the target being score_distribution(y); mean over pairs (Tai et al. 2015, section 4.2).
+    """KL(score_distribution(y) || predicted), mean over pairs (Tai et al. 2015, section 4.2).
 
     Args:
         logits: (n, K) one per score.
@@ -95,13 +95,16 @@ def relatedness_kl_loss(logits: Tensor, y: Tensor) -> Tensor:
 
 
 def entailment_loss(logits: Tensor, labels: Tensor) -> Tensor:
-    """Cross-entropy over the pairs that have a label (a negative one marks those without); 0 where none has.
+    """Cross-entropy over the pairs that have a label; 0 where none has.
 
     Args:
         logits: (n, classes).
-        labels: (n,) class, or -100.
+        labels: (n,) class, or NO_LABEL.
     """
     labelled = labels >= 0
+    if labels.is_cuda:  # without indexing by a mask, which would wait for the device
+        total = cross_entropy(logits, labels.where(labelled, NO_LABEL), ignore_index=NO_LABEL, reduction="sum")
+        return total / labelled.sum().clamp(min=1)
     if not labelled.any():
         return logits.sum() * 0
     return cross_entropy(logits[labelled], labels[labelled])
@@ -117,14 +120,17 @@ def _check_margin(margin: float) -> None:
         raise ValueError(f"margin={margin}: must be above 0")
 
 
-HEAD_ACTIVATIONS = {"sigmoid": nn.Sigmoid, **ACTIVATIONS}
+def symmetric_features(first, second):
+    """|u - v| and u * v side by side, the same for (v, u): (n, d), (n, d) -> (n, 2d), of tensors or of arrays."""
+    join = np.concatenate if isinstance(first, np.ndarray) else torch.cat
+    return join([abs(first - second), first * second], -1)
 
 
 class RowDropout(nn.Module):
     """Dropout with one mask for all sentences of a row, and for all words of a sentence.
 
-    Masks of their own would make two equal sentences differ in training, by |u - v| far above 0, and never again
-    after it; what a head learns of differences would not hold. (Over the words: Gal & Ghahramani 2016.)
+    With a mask for each sentence, two equal sentences would differ in training (|u - v| far above 0) and not later,
+    and a head would learn differences that never occur. (One mask for all words: Gal & Ghahramani 2016.)
 
     Args:
         p: share of the dimensions that are dropped.
@@ -143,7 +149,7 @@ class RowDropout(nn.Module):
 
 
 class SiameseEncoder(nn.Module):
-    """A vector per sentence: word vectors, recurrence, pooling. It never sees the sentence on the other side.
+    """A vector per sentence: word vectors, recurrence, pooling. It does not see the other sentence.
 
     Args:
         embedding: word vectors, frozen or trained, with or without a linear map behind them.
@@ -151,9 +157,9 @@ class SiameseEncoder(nn.Module):
         pooling: "last", "mean", "max", "max+mean", …
         input_dropout: RowDropout on the word vectors.
         dropout: RowDropout on the sentence vector.
-        averaged: the recurrence reads one vector, the mean of the sentence's word vectors (the assignment's way of
-            encoding a sentence), instead of one per word.
-        skip: the mean word vector joins the pooled states, past the recurrence.
+        averaged: the recurrence reads one vector, the mean of the word vectors (the assignment's encoding of a
+            sentence), instead of one per word.
+        skip: the mean word vector joins the pooled states.
         normalize: sentence vectors of length 1.
     """
 
@@ -250,12 +256,9 @@ class DistributionHead(nn.Module):
 
     def __init__(self, size: int, hidden: int = 50, *, activation: str = "sigmoid", dropout: float = 0.0):
         super().__init__()
-        if activation not in HEAD_ACTIVATIONS:
-            raise ValueError(f"activation {activation!r} is not one of {', '.join(HEAD_ACTIVATIONS)}")
-        self.layers = nn.Sequential(
-            nn.Dropout(dropout), nn.Linear(2 * size, hidden), HEAD_ACTIVATIONS[activation](), nn.Dropout(dropout),
-            nn.Linear(hidden, SCORES),
-        )  # fmt: skip
+        first, last = nn.Linear(2 * size, hidden), nn.Linear(hidden, SCORES)
+        layer = activation_layer(activation)
+        self.layers = nn.Sequential(nn.Dropout(dropout), first, layer, nn.Dropout(dropout), last)
 
     def forward(self, first: Tensor, second: Tensor) -> Tensor:
         """(B, d), (B, d) -> (B, 5) logits."""
@@ -267,12 +270,16 @@ class DistributionHead(nn.Module):
 
 
 class SiameseNetwork(nn.Module):
-    """One encoder for all sentences of a row, and a head that compares them: f(a, b) = f(b, a) by construction.
+    """One encoder for all sentences of a row, and a head that compares them: f(a, b) = f(b, a).
 
     Args:
         encoder: shared by both sides.
         head: symmetric in its arguments.
-        classes: of a second, linear head for entailment on symmetric features; 0 for none.
+        classes: of a second, linear head for entailment on symmetric_features(); 0 for none.
+
+    Example:
+        >>> network = SiameseNetwork(encoder, ManhattanHead())
+        >>> similarity = network.similarity(network(batch))
     """
 
     def __init__(self, encoder: SiameseEncoder, head: nn.Module, *, classes: int = 0):
@@ -285,17 +292,12 @@ class SiameseNetwork(nn.Module):
         return self.encoder(batch).unflatten(0, (batch.parts, len(batch)))
 
     def forward(self, batch: SentenceBatch) -> Tensor:
-        """What the head says of every pair, (B,) or (B, 5); see head.similarity."""
+        """The output of the head for every pair, (B,) or (B, 5)."""
         return self.head(*self.vectors(batch))
 
     def similarity(self, outputs: Tensor) -> Tensor:
-        """(B,) from what forward() returned: 1 the same, 0 unrelated."""
+        """(B,) from the outputs of forward(): 1 the same, 0 unrelated."""
         return self.head.similarity(outputs)
-
-
-def symmetric_features(first: Tensor, second: Tensor) -> Tensor:
-    """|u - v| and u * v side by side, (B, 2d): the same for (v, u)."""
-    return torch.cat([(first - second).abs(), first * second], -1)
 
 
 def set_forget_bias(encoder: RecurrentEncoder, value: float) -> None:
