@@ -354,6 +354,15 @@ def test_repaired_pairs_are_unrated_ones_with_an_estimate():
     assert row["detail"] == "91 + 92: 4.6, 2"
 
 
+def test_the_error_of_the_rule_holds_out_all_pairs_of_a_sentence():
+    rows = []
+    for group, (bc, ac) in enumerate([(1.0, 2.0)] * 4 + [(4.4, 4.4)]):  # without the last group the slope turns round
+        rows.append((f"first {group}", f"second {group}", 4.6))
+        for i in range(5):
+            rows += [(f"second {group}", f"third {group} {i}", bc), (f"first {group}", f"third {group} {i}", ac)]
+    assert fit_transitivity(pairs(*rows)).rmse > 2
+
+
 @pytest.mark.parametrize(("rated", "estimate"), [(1.5, 1.0), (2.5, 2.0), (4.4, 5.0)])
 def test_an_estimate_is_a_rating(rated, estimate):
     rule = Transitivity(intercept=-3.0, weights=(0.0, 2.0), triangles=30, rmse=0.0, agreement=1.0)

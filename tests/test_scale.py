@@ -15,7 +15,7 @@ from helpers.data.corpora import MELI_COLUMNS, load_meli
 from helpers.data.encoded import SealError
 from helpers.data.text import clean_tokens
 from helpers.tasks import scale
-from helpers.tasks.scale import FIRST_ID, FULL, Language, distinct_draws, fit_heaps, part_rows, write_subset
+from helpers.tasks.scale import FIRST_ID, FULL, Language, distinct_draws, fit_heaps, subset_rows, write_subset
 
 pytestmark = pytest.mark.filterwarnings("ignore:y_pred contains classes not in y_true")  # a test side of 3 rows
 SAMPLE = settings.sample_dir() / "meli" / "spanish.test.jsonl.gz"
@@ -151,10 +151,10 @@ def test_an_invented_word_gives_way_to_a_real_one(frame, language):
 
 
 def test_subsets_have_the_courses_proportions():
-    assert part_rows(sum(FULL.values())) == FULL
-    assert part_rows(63_680) == {"train": 50_419, "validation": 12_605, "test": 656}
+    assert subset_rows(sum(FULL.values())) == FULL
+    assert subset_rows(63_680) == {"train": 50_419, "validation": 12_605, "test": 656}
     with pytest.raises(ValueError, match="rows=99"):
-        part_rows(99)
+        subset_rows(99)
 
 
 def test_a_small_run_measures_every_stage_and_scores(first_run):

@@ -1,16 +1,13 @@
-"""A MeLi set of any size, made from the real titles: same columns, and a vocabulary that grows as it would.
+"""MeLi at any size, up to the course's: titles made from the real ones, from files to an evaluated BiLSTM in streams.
 
-Titles are drawn again and again, but their rare words are replaced by draws from the tail of a Zipf-Mandelbrot law with
-the exponent that belongs to Heaps' law on the real titles. Numbers beyond the last real word are words invented here.
-The set is made to measure time and memory: what a model scores on it says nothing about MeLi.
-
-MeLi at the course's full size: from files to an evaluated BiLSTM in streams, with time and memory of each stage.
+Real titles are drawn again and again, but their rare words are replaced by draws from the tail of a Zipf-Mandelbrot law
+with the exponent that belongs to Heaps' law on the real titles; numbers beyond the last real word are invented words.
+The set measures time and memory of every stage: a score on it says nothing about MeLi.
 """
 
 import gzip
 import json
 import re
-import resource
 import shutil
 import sys
 import time
@@ -19,45 +16,51 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
-from scipy.optimize import brentq
 
 from helpers import settings
 from helpers.data import encoded
 from helpers.data.batching import WordTitles, make_loader
 from helpers.data.corpora import MELI_SUBSETS, load_meli
-from helpers.data.encoded import chunks, count_words, disk_bytes, open_encoded, ranked_words, sealed
 from helpers.data.sources import obtain_or_sample
 from helpers.data.text import UNKNOWN, Vocabulary, clean_tokens, stopwords_es
 from helpers.files import hash_of, sha256_of, write_text
 from helpers.model.training import Loaders, evaluate, fit
-from helpers.tasks.meli import (
-    EVALUATION_BATCH,
-    MeliConfig,
-    build_network,
-    class_metrics,
-    make_optimizers,
-    titles_step,
-)
+from helpers.tasks.meli import EVALUATION_BATCH, MeliConfig, build_network, class_metrics, make_optimizers, titles_step
 
+if TYPE_CHECKING:
+    import pandas as pd
+
+REVISION = 1  # of the generated and encoded files: raise it when the same plan makes others
+SCHEMA = 1  # of results/scale.json
 FULL = {"train": 4_895_280, "validation": 1_223_820, "test": 63_680}  # rows of the course's files
-LARGEST, SMALLEST, SHAPE = 19_010, 275, 1.509  # its category sizes run from one to the other; SHAPE gives their sum
+LARGEST, SMALLEST, SHAPE = 19_010, 275, 1.509  # the range of its category sizes; SHAPE gives their sum
 RELIABLE_SHARE = 0.06  # of train and validation, most of whose rows are unreliable; all of test is reliable
 RARE = 10  # words counted at most this often in the real titles make up the tail
-OCTAVES = 3  # Heaps' law is fitted where the text has from 1/8 of its words to all of them
+OCTAVES = 3  # Heaps' law is fitted from 1/8 of the words of the texts to all of them
 FIRST_ID = 2  # of a word, in the column data
 CHUNK = 20_000  # rows drawn from one random stream
+MIN_COUNT = 2  # rarer words of the training titles are unknown
+MAX_WORDS = 400_000  # most frequent ones kept: vectors and Adam's two moments take 3,600 bytes a word, 1.4 GB in all
+NETWORK = MeliConfig(vectors="random", freeze=False)  # BiLSTM 128, embeddings of 300 that are trained, batches of 128
+DICTIONARY = "dictionary.txt"
+MADE = {"titles": "titles", "encoded": "encoded data"}  # folders of a run, and what they hold
 _LETTERS = re.compile(r"[^\W\d_]+")
 _SYLLABLES = [consonant + vowel for consonant in "bcdfghjklmnpqrstvwxz" for vowel in "aeiou"]
+
+
+# Titles
 
 
 @dataclass(frozen=True)
 class HeapsLaw:
     """Distinct words among n tokens: factor * n ** exponent (Heaps 1978).
 
-    tokens and words: how many the law was fitted on; deviation: the largest relative one within the range of the fit.
+    Args:
+        tokens, words: how many it was fitted on.
+        deviation: the largest relative one within the range of the fit.
     """
 
     factor: float
@@ -77,12 +80,14 @@ def fit_heaps(texts: Sequence[Sequence[str]], *, seed: int) -> HeapsLaw:
     Raises:
         ValueError: the vocabulary does not grow.
     """
+    import pandas as pd
+
     order = np.random.default_rng(seed).permutation(len(texts))
     numbers = pd.factorize(np.array([word for i in order for word in texts[i]], dtype=object))[0]
     distinct = np.maximum.accumulate(numbers) + 1  # words are numbered by order of appearance
     start = len(distinct) // 2**OCTAVES
     if start < 1 or distinct[start - 1] == distinct[-1]:
-        raise ValueError(f"{len(texts)} titles with {len(distinct)} words: too few to see a vocabulary grow")
+        raise settings.WrongValue(f"{len(texts)} titles with {len(distinct)} words: too few to see a vocabulary grow")
     points = np.unique(np.geomspace(start, len(distinct), 25).astype(int))
     seen = distinct[points - 1]
     exponent, logarithm = np.polyfit(np.log(points), np.log(seen), 1)
@@ -93,7 +98,7 @@ def fit_heaps(texts: Sequence[Sequence[str]], *, seed: int) -> HeapsLaw:
 
 @dataclass(frozen=True)
 class Template:
-    """A real title; where a rare word stands it is cut, `slots` says which of its words stand there."""
+    """A real title, cut where its rare words are: `pieces` surround them, `slots` are their places among `words`."""
 
     pieces: list[str]
     words: list[str]
@@ -122,21 +127,19 @@ class Language:
         seed: of the order in which the growth is measured, and of which category gets which size.
 
     Raises:
-        ValueError: the titles have no rare words, or nothing but.
+        ValueError: all words of the titles are rare, or none is.
     """
 
-    def __init__(self, frame: pd.DataFrame, stop_words: Collection[str], *, seed: int):
+    def __init__(self, frame: "pd.DataFrame", stop_words: Collection[str], *, seed: int):
         texts = [[word for word in clean_tokens(title) if word not in stop_words] for title in frame["title"]]
         self.law = fit_heaps(texts, seed=seed)
-        counts = Counter(word for text in texts for word in text)
-        ranked = counts.most_common()
+        ranked = Counter(word for text in texts for word in text).most_common()
         self.words = [word for word, _ in ranked]
         self.head = sum(count > RARE for _, count in ranked)
         self._known = {*self.words, *stop_words}
         numbers = {word: number for number, word in enumerate(self.words)}
-        self.templates = [
-            self._template(title, text, numbers) for title, text in zip(frame["title"], texts, strict=True)
-        ]
+        titles = zip(frame["title"], texts, strict=True)
+        self.templates = [self._template(title, text, numbers) for title, text in titles]
         self.categories, self.targets = frame["category"].tolist(), frame["target"].tolist()
         self.num_labels = int(frame["n_labels"].iloc[0])
         self.shares = _shares(frame["target"].to_numpy(), seed)
@@ -174,9 +177,8 @@ class Language:
     def draw(self, subset: str, rows: int, *, seed: int) -> Iterator[dict]:
         """Rows of a subset, with the columns of the course's files.
 
-        But for the column size, a longer set begins with the rows of a shorter one of the same seed.
-
-        In train and validation categories have the sizes of the course's; test draws from all titles alike.
+        In train and validation categories have the sizes of the course's; test draws from all titles alike. But for the
+        column size, a longer set begins with the rows of a shorter one of the same seed.
         """
         shares = np.full(len(self.templates), 1 / len(self.templates)) if subset == "test" else self.shares
         for chunk in range(-(-rows // CHUNK)):
@@ -195,27 +197,8 @@ class Language:
                 }  # fmt: skip
 
 
-def part_rows(rows: int) -> dict[str, int]:
-    """Rows of each subset of a set of so many rows, in the proportions of the course's files.
-
-    Raises:
-        ValueError: fewer than 100 rows.
-    """
-    if rows < 100:
-        raise ValueError(f"rows={rows}: a set needs at least 100 rows to have all three subsets")
-    small = {name: round(rows * FULL[name] / sum(FULL.values())) for name in ("validation", "test")}
-    return {"train": rows - sum(small.values()), **small}
-
-
-def write_subset(path: Path, language: Language, subset: str, rows: int, *, seed: int) -> None:
-    """Write a subset as `.jsonl.gz`, a row at a time; the same bytes for the same seed. Fast compression: level 1."""
-    with path.open("wb") as raw, gzip.GzipFile("", "wb", compresslevel=1, fileobj=raw, mtime=0) as file:
-        for row in language.draw(subset, rows, seed=seed):
-            file.write(json.dumps(row, separators=(",", ":")).encode() + b"\n")
-
-
 def _shares(targets: np.ndarray, seed: int) -> np.ndarray:
-    """(titles,) how often each is drawn: categories of all sizes from SMALLEST to LARGEST, within one all alike."""
+    """(titles,) how often each is drawn: categories of all sizes from SMALLEST to LARGEST, equal within one."""
     names, category, counts = np.unique(targets, return_inverse=True, return_counts=True)
     sizes = SMALLEST + (LARGEST - SMALLEST) * np.linspace(1, 0, len(names)) ** SHAPE
     sizes = np.random.default_rng(seed).permutation(sizes)
@@ -233,25 +216,41 @@ def distinct_draws(draws: float, scale: float, decay: float) -> float:
 
 def _scale(decay: float, draws: float, words: int) -> float:
     """The scale at which so many draws hold so many distinct words."""
+    from scipy.optimize import brentq
+
     if not (decay > 0 and 1 < words < 0.999 * draws):
-        raise ValueError(
+        raise settings.WrongValue(
             f"{words} rare words among {draws:.0f} places for them, exponent {1 / (decay + 1):.2f} of Heaps' law:"
             " no Zipf law has such a tail; more titles, and more varied ones, are needed"
         )
     return float(np.exp(brentq(lambda log: distinct_draws(draws, np.exp(log), decay) - words, -30, 30)))
 
 
-SCHEMA = 1
-MIN_COUNT = 2  # training titles' words counted less often are unknown
-MAX_WORDS = 400_000  # most frequent ones kept: vectors and Adam's two moments take 3,600 bytes a word, 1.4 GB in all
-NETWORK = MeliConfig(vectors="random", freeze=False)  # BiLSTM 128, embeddings of 300 that are trained, batches of 128
-REVISION = 1  # of the generated and encoded files: raise it when the same plan makes others
-DICTIONARY = "dictionary.txt"
+def subset_rows(rows: int) -> dict[str, int]:
+    """Rows of each subset of a set of so many rows, in the proportions of the course's files.
+
+    Raises:
+        ValueError: fewer than 100 rows.
+    """
+    if rows < 100:
+        raise settings.WrongValue(f"rows={rows}: a set needs at least 100 rows to have all three subsets")
+    small = {name: round(rows * FULL[name] / sum(FULL.values())) for name in ("validation", "test")}
+    return {"train": rows - sum(small.values()), **small}
+
+
+def write_subset(path: str | Path, language: Language, subset: str, rows: int, *, seed: int) -> None:
+    """Write a subset as `.jsonl.gz`, a row at a time; the same bytes for the same seed. Fast compression: level 1."""
+    with Path(path).open("wb") as raw, gzip.GzipFile("", "wb", compresslevel=1, fileobj=raw, mtime=0) as file:
+        for row in language.draw(subset, rows, seed=seed):
+            file.write(json.dumps(row, separators=(",", ":")).encode() + b"\n")
+
+
+# A run
 
 
 @dataclass(frozen=True)
 class Plan:
-    """One run: rows of each subset, epochs, seed, the real titles' file, and where its files are to be."""
+    """One run: rows of each subset, epochs, seed, file of real titles, folder of its files, what prints its lines."""
 
     rows: dict[str, int]
     epochs: int
@@ -261,85 +260,67 @@ class Plan:
     say: Callable[[str], None]
 
     def place(self, kind: str) -> Path:
-        """The folder of what this plan makes; another seed, source or revision has another one."""
+        """The folder of titles or of encoded data; another seed, source or revision has another one."""
         made_of = {"rows": self.rows, "seed": self.seed, "source": sha256_of(self.source), "revision": REVISION}
         return self.folder / f"{kind}-{sum(self.rows.values())}-{hash_of(made_of)[:12]}"
 
+    def sealed(self, kind: str, make: Callable[[Path, "Plan"], dict]) -> dict:
+        """Facts of a sealed folder; stages of an earlier run are marked as reused."""
+        facts, reused = encoded.sealed(self.place(kind), lambda folder: make(folder, self))
+        if reused:
+            self.say(f"{MADE[kind]} reused: {self.place(kind)}")
+            for measures in facts["stages"].values():
+                measures["reused"] = True
+        return facts
 
-def run(rows: int, *, epochs: int = 1, seed: int = settings.SEED, folder: Path | None = None, say=print) -> dict:
+    @contextmanager
+    def measured(self, stages: dict, stage: str, count: int, *files: Path) -> Iterator[None]:
+        """Note seconds, titles per second, peak memory, and the bytes that the files or folders then take."""
+        own_peak, start = reset_peak(), time.perf_counter()
+        yield
+        seconds = time.perf_counter() - start
+        stages[stage] = {
+            "seconds": seconds, "titles": count, "titles_per_second": count / seconds, "peak_mib": peak_mib(),
+            "peak_of": "stage" if own_peak else "process so far", "bytes": encoded.disk_bytes(*files), "reused": False,
+        }  # fmt: skip
+        self.say(f"{stage}: {count:,} titles, {seconds:.1f} s, peak {stages[stage]['peak_mib']:.0f} MiB")
+
+
+def run(rows: int, *, epochs: int = 1, seed: int = settings.SEED, folder: str | Path | None = None, say=print) -> dict:
     """Make a set of so many rows, take it through every stage, and return the measures.
 
-    What has been generated and encoded before is verified and used again; its measures are those of then.
+    What an earlier run generated and encoded is verified and used again, with the measures of then.
 
     Args:
         epochs: of training; memory is the same for any number.
         seed: of the titles, initial weights, batches and dropout.
         folder: for the files; default: `scale` in the cache.
-        say: told in a line how each stage went.
+        say: is called with a line after each stage.
 
     Returns:
         An entry for merge_entry().
 
     Raises:
-        SealError: files from an earlier run are damaged.
+        SealError: files of an earlier run are damaged.
         SourceError: profile full without the real titles.
     """
     source, sample = obtain_or_sample("meli-test")
-    plan = Plan(part_rows(rows), epochs, seed, source, folder or settings.cache_dir() / "scale", say)
-    home = plan.place("encoded")
-    facts, reused = sealed(home, lambda part: _encode(part, plan))
-    if reused:
-        say(f"encoded data reused: {home}")
-        _mark_reused(facts["stages"])
-    metrics = _train(home, facts, plan)
+    plan = Plan(subset_rows(rows), epochs, seed, source, Path(folder or settings.cache_dir() / "scale"), say)
+    facts = plan.sealed("encoded", _encode)
+    metrics = _train(plan, facts)
     return facts | {
         "rows": plan.rows, "seed": seed, "epochs": epochs, "metrics": metrics,
         "source": {"sha256": sha256_of(source), "sample": sample},
         "peak_mib": max(measures["peak_mib"] for measures in facts["stages"].values()),
-        "bytes": disk_bytes(*(folder for folder in (plan.place("titles"), home) if folder.exists())),
-        "threads": settings.threads(), "profile": settings.profile(), "versions": settings.versions(),
-        "commit": settings.commit(),
+        "bytes": encoded.disk_bytes(*(place for place in map(plan.place, ("titles", "encoded")) if place.exists())),
+        "device": str(settings.device()), "threads": settings.threads(), "profile": settings.profile(),
+        "versions": settings.versions(), "commit": settings.commit(),
     }  # fmt: skip
-
-
-def _encode(part: Path, plan: Plan) -> dict:
-    """All stages up to the ids, which land in `part`; what is written on the way there is deleted."""
-    source = plan.place("titles")
-    made, reused = sealed(source, lambda folder: _generate(folder, plan))
-    stages, all_rows, work = made["stages"], sum(plan.rows.values()), part / "work"
-    if reused:
-        plan.say(f"titles reused: {source}")
-        _mark_reused(stages)
-    work.mkdir()
-    lines, targets, words = ({s: work / f"{s}.{kind}" for s in plan.rows} for kind in ("titles", "npy", "words"))
-    with _measured(stages, "reading", all_rows, plan.say, *lines.values(), *targets.values()):
-        for subset in plan.rows:
-            encoded.write_titles(_subset_file(source, subset), lines[subset], targets[subset])
-    stop_words = stopwords_es()
-    with _measured(stages, "cleaning", all_rows, plan.say, *words.values()):
-        for subset in plan.rows:
-            encoded.write_words(lines[subset], words[subset], stop_words)
-    with _measured(stages, "dictionary", plan.rows["train"], plan.say, part / DICTIONARY):
-        vocabulary, told = _dictionary(words["train"], part / DICTIONARY)
-    with _measured(stages, "encoding", all_rows, plan.say, *(part / subset for subset in plan.rows)):
-        for subset in plan.rows:
-            encoded.write_encoded(words[subset], targets[subset], vocabulary, part / subset)
-    shutil.rmtree(work)
-    told["expected_by_heaps"] = HeapsLaw(**made["heaps"]).expected(told["tokens"])
-    return made | {"words": told, "stages": stages}
-
-
-def _dictionary(words: Path, target: Path) -> tuple[Vocabulary, dict]:
-    counts, short = count_words(chunks(words))
-    vocabulary = ranked_words(counts, min_count=MIN_COUNT, max_words=MAX_WORDS)
-    target.write_text("\n".join(vocabulary.tokens[UNKNOWN + 1 :]), encoding="utf-8")
-    told = {"tokens": counts.total(), "distinct": len(counts), "counts_lack_at_most": short}
-    return vocabulary, told | {"dictionary": len(vocabulary), "min_count": MIN_COUNT, "max_words": MAX_WORDS}
 
 
 def _generate(folder: Path, plan: Plan) -> dict:
     stages = {}
-    with _measured(stages, "generation", sum(plan.rows.values()), plan.say, folder):
+    with plan.measured(stages, "generation", sum(plan.rows.values()), folder):
         frame = load_meli(plan.source, columns=("title", "category", "target", "n_labels"))
         language = Language(frame, stopwords_es(), seed=plan.seed)
         for subset, rows in plan.rows.items():
@@ -351,22 +332,54 @@ def _subset_file(folder: Path, subset: str) -> Path:
     return folder / f"spanish.{subset}.jsonl.gz"
 
 
-def _train(home: Path, facts: dict, plan: Plan) -> dict[str, float]:
-    """Train on the memory-mapped ids, and score validation and test; their measures join the others in `facts`."""
-    data = {subset: open_encoded(home / subset) for subset in plan.rows}
+def _encode(folder: Path, plan: Plan) -> dict:
+    """All stages up to the ids, which are left in `folder`; intermediate files are deleted."""
+    facts, source = plan.sealed("titles", _generate), plan.place("titles")
+    stages, all_rows, work = facts["stages"], sum(plan.rows.values()), folder / "work"
+    work.mkdir()
+    titles, targets, words = ({s: work / f"{s}.{kind}" for s in plan.rows} for kind in ("titles", "npy", "words"))
+    with plan.measured(stages, "reading", all_rows, *titles.values(), *targets.values()):
+        for subset in plan.rows:
+            encoded.write_titles(_subset_file(source, subset), titles[subset], targets[subset])
+    stop_words = stopwords_es()
+    with plan.measured(stages, "cleaning", all_rows, *words.values()):
+        for subset in plan.rows:
+            encoded.write_words(titles[subset], words[subset], stop_words)
+    with plan.measured(stages, "dictionary", plan.rows["train"], folder / DICTIONARY):
+        vocabulary, counted = _dictionary(words["train"], folder / DICTIONARY)
+    with plan.measured(stages, "encoding", all_rows, *(folder / subset for subset in plan.rows)):
+        for subset in plan.rows:
+            encoded.write_encoded(words[subset], targets[subset], vocabulary, folder / subset)
+    shutil.rmtree(work)
+    counted["expected_by_heaps"] = HeapsLaw(**facts["heaps"]).expected(counted["tokens"])
+    return facts | {"words": counted}
+
+
+def _dictionary(words: Path, target: Path) -> tuple[Vocabulary, dict]:
+    counts, short = encoded.count_words(encoded.chunks(words))
+    vocabulary = encoded.ranked_words(counts, min_count=MIN_COUNT, max_words=MAX_WORDS)
+    target.write_text("\n".join(vocabulary.tokens[UNKNOWN + 1 :]), encoding="utf-8")
+    counted = {"tokens": counts.total(), "distinct": len(counts), "counts_lack_at_most": short}
+    return vocabulary, counted | {"dictionary": len(vocabulary), "min_count": MIN_COUNT, "max_words": MAX_WORDS}
+
+
+def _train(plan: Plan, facts: dict) -> dict[str, float]:
+    """Train on the memory-mapped ids, evaluate validation and test; their measures join the others in `facts`."""
+    home = plan.place("encoded")
+    data = {subset: encoded.open_encoded(home / subset) for subset in plan.rows}
     vocabulary = Vocabulary((home / DICTIONARY).read_text(encoding="utf-8").split("\n"))
     generator = settings.seed_everything(plan.seed)
-    network = build_network(NETWORK, WordTitles(vocabulary), facts["categories"])
+    network = build_network(NETWORK, WordTitles(vocabulary), facts["categories"]).to(settings.device())
     train = make_loader(data.pop("train"), NETWORK.batch_size, strategy="equal", generator=generator)
     step = titles_step(NETWORK.label_smoothing)
     optimizers, schedulers = make_optimizers(NETWORK, network, plan.epochs * len(train))
-    with _measured(facts["stages"], "training", plan.epochs * plan.rows["train"], plan.say):
+    with plan.measured(facts["stages"], "training", plan.epochs * plan.rows["train"]):
         history = fit(
             network, Loaders(train, None), step, optimizers=optimizers, schedulers=schedulers, epochs=plan.epochs,
             metrics=class_metrics,
         )  # fmt: skip
     metrics = {"train_loss": history.rows[-1]["train_loss"]}
-    with _measured(facts["stages"], "evaluation", sum(map(len, data.values())), plan.say):
+    with plan.measured(facts["stages"], "evaluation", sum(map(len, data.values()))):
         for subset, texts in data.items():
             found = evaluate(network, make_loader(texts, EVALUATION_BATCH, strategy="equal"), step)
             scores = {"loss": found.loss} | class_metrics(found.targets, found.outputs)
@@ -374,27 +387,8 @@ def _train(home: Path, facts: dict, plan: Plan) -> dict[str, float]:
     return metrics
 
 
-@contextmanager
-def _measured(stages: dict, stage: str, count: int, say, *files: Path) -> Iterator[None]:
-    """Note seconds, titles per second, peak memory, and the bytes that the files or folders then take."""
-    own_peak = reset_peak()
-    start = time.perf_counter()
-    yield
-    seconds = time.perf_counter() - start
-    stages[stage] = {
-        "seconds": seconds, "titles": count, "titles_per_second": count / seconds, "peak_mib": peak_mib(),
-        "peak_of": "stage" if own_peak else "process so far", "bytes": disk_bytes(*files), "reused": False,
-    }  # fmt: skip
-    say(f"{stage}: {count:,} titles, {seconds:.1f} s, peak {stages[stage]['peak_mib']:.0f} MiB")
-
-
-def _mark_reused(stages: dict) -> None:
-    for measures in stages.values():
-        measures["reused"] = True
-
-
 def reset_peak() -> bool:
-    """Let the peak of this process' resident memory begin anew; False where the system does not have that."""
+    """Restart the peak of this process' resident memory; False where the system cannot."""
     try:
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
     except OSError:
@@ -403,38 +397,52 @@ def reset_peak() -> bool:
 
 
 def peak_mib() -> float:
-    """Largest resident memory, mapped files included, since reset_peak(), or of the life of the process."""
+    """Largest resident memory, mapped files included, since reset_peak(), or in the life of the process."""
     try:
         status = Path("/proc/self/status").read_text(encoding="utf-8")
         return int(status.split("VmHWM:")[1].split()[0]) / 1024  # in KiB
     except (OSError, IndexError):
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # KiB, on macOS bytes
-        return peak / (2**20 if sys.platform == "darwin" else 2**10)
+        return _peak_of_the_process()
 
 
-def stage_table(entry: dict) -> pd.DataFrame:
+def _peak_of_the_process() -> float:
+    if sys.platform == "win32":
+        import psutil
+
+        return psutil.Process().memory_info().peak_wset / 2**20
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # KiB, on macOS bytes
+    return peak / (2**20 if sys.platform == "darwin" else 2**10)
+
+
+# Results
+
+
+def stage_table(entry: dict) -> "pd.DataFrame":
     """A row per stage: titles, seconds, titles/s, peak MiB, MB on disk, reused."""
-    table = pd.DataFrame.from_dict(entry["stages"], orient="index")
-    columns = {"titles": table["titles"], "seconds": table["seconds"], "titles/s": table["titles_per_second"]}
-    columns |= {"peak MiB": table["peak_mib"], "MB on disk": table["bytes"] / 1e6, "reused": table["reused"]}
-    return pd.DataFrame(columns)
+    import pandas as pd
+
+    table = pd.DataFrame.from_dict(entry["stages"], orient="index").assign(bytes=lambda stages: stages["bytes"] / 1e6)
+    titles = {"titles_per_second": "titles/s", "peak_mib": "peak MiB", "bytes": "MB on disk"}
+    return table[["titles", "seconds", *titles, "reused"]].rename(columns=titles)
 
 
-def merge_entry(entry: dict, path: Path | None = None) -> Path:
+def merge_entry(entry: dict, path: str | Path | None = None) -> Path:
     """Put an entry into results/scale.json under its number of rows, in one piece; other sizes stay as they are.
 
     Raises:
         ValueError: the file that is there is none of ours.
     """
-    path = path or settings.results_dir() / "scale.json"
+    path = Path(path or settings.results_dir() / "scale.json")
     content = {"schema": SCHEMA, "sizes": {}}
     if path.is_file():
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
             if content["schema"] != SCHEMA or not isinstance(content["sizes"], dict):
-                raise ValueError(f"not of schema {SCHEMA}")
+                raise settings.WrongValue(f"not of schema {SCHEMA}")
         except (ValueError, KeyError, TypeError) as error:
-            raise ValueError(f"{path}: no results of this command ({error}): move it away, then run again") from error
+            raise settings.WrongValue(f"{path}: no results of this command ({error}): move it away") from error
     content["sizes"][str(sum(entry["rows"].values()))] = entry
     content["sizes"] = dict(sorted(content["sizes"].items(), key=lambda item: int(item[0])))
     return write_text(path, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
