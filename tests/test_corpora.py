@@ -65,6 +65,53 @@ def into_mirror(folder: Path, monkeypatch, *paths: str) -> None:
         monkeypatch.setitem(SOURCES, names[path], changed)
 
 
+SICK_LINE = "1\tA dog runs\tA dog walks\t3.5\tNEUTRAL"
+RELEASE_LINE = "1\tA dog\tA cat\tNEUTRAL\t4.5\tx\ty\tThe dog\tThe cat\tFLICKR\tFLICKR\tTRIAL"
+LOADERS = {  # a loader, its file, the file's lines
+    "sms": (load_sms, "sms", ["ham\thello"]),
+    "sick": (load_sick, "SICK_trial.txt", [SICK_HEADER, SICK_LINE]),
+    "release": (load_sick_release, "SICK.txt", [RELEASE_HEADER, RELEASE_LINE]),
+    "stsb": (load_sts, "sts-train.csv", [STSB.format("2")]),
+    "semeval": (load_sts, "2012.x.test.tsv", ["2\tone\ttwo"]),
+    "meli": (load_meli, "x.jsonl", [json.dumps(meli_row())]),
+}
+
+
+@pytest.mark.parametrize("name", LOADERS)
+def test_every_loader_takes_a_path_or_a_string(tmp_path, monkeypatch, name):
+    load, file, lines = LOADERS[name]
+    path = written(tmp_path / file, *lines)
+    frame = load(path)
+    assert len(frame) == 1
+    monkeypatch.chdir(tmp_path)
+    for string in (str(path), file):
+        assert load(string).equals(frame)
+        assert load(string).attrs == frame.attrs
+
+
+def test_a_sick_folder_may_be_a_string(tmp_path):
+    for stem in ("train", "trial", "test_annotated"):
+        written(tmp_path / f"SICK_{stem}.txt", SICK_HEADER, SICK_LINE)
+    assert load_sick(str(tmp_path)).equals(load_sick(tmp_path))
+
+
+@pytest.mark.parametrize("name", LOADERS)
+def test_a_file_is_read_once_and_again_when_it_changes(tmp_path, monkeypatch, name):
+    load, file, lines = LOADERS[name]
+    path, reads = written(tmp_path / file, *lines), []
+    read_lines = corpora.read_lines
+    monkeypatch.setattr(corpora, "read_lines", lambda path: reads.append(path) or read_lines(path))
+    first = load(path)
+    first[first.columns[0]] = "changed by its user"
+    first.attrs["sample"] = "changed"
+    second = load(path)
+    assert len(reads) == 1
+    assert "changed by its user" not in second.to_numpy()
+    assert second.attrs["sample"] is False
+    written(path, *lines, lines[-1])
+    assert len(load(path)) == 2
+
+
 def test_sms_reads_quotes_and_odd_separators_as_text(tmp_path):
     path = written(tmp_path / "sms", 'ham\t"Hi, she said', "spam\tWin £1000\u2028now\x0b!")
     frame = load_sms(path)
@@ -124,11 +171,21 @@ def test_a_sick_folder_without_one_of_its_partitions_is_refused(tmp_path):
         load_sick(tmp_path)
 
 
+def test_a_sick_partition_that_lies_there_twice_is_refused_by_name(tmp_path):
+    for stem in ("train", "trial", "test_annotated", "test_annotated (1)"):
+        written(tmp_path / f"SICK_{stem}.txt", SICK_HEADER, SICK_LINE)
+    with pytest.raises(SourceError, match=r"SICK_test_annotated \(1\).txt and SICK_test_annotated.txt"):
+        load_sick(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("header", "line", "row", "field"),
     [
         (SICK_HEADER.replace("entailment_judgment", "judgment"), "", 1, "entailment_judgment"),
         (SICK_HEADER, "1\tA\tB\t5.1\tNEUTRAL", 2, "relatedness"),
+        (SICK_HEADER, "1\tA\tB\t0.9\tNEUTRAL", 2, "relatedness"),
+        (SICK_HEADER, "0\tA\tB\t3\tNEUTRAL", 2, "pair_id"),
+        (f"{SICK_HEADER}\tpair_ID", "1\tA\tB\t3\tNEUTRAL\t1", 1, "(header)"),
         (SICK_HEADER, "1\tA\tB\tnan\tNEUTRAL", 2, "relatedness"),
         (SICK_HEADER, "1\tA\tB\thigh\tNEUTRAL", 2, "relatedness"),
         (SICK_HEADER, "1\tA\tB\t3\tMAYBE", 2, "entailment"),
@@ -164,6 +221,20 @@ def test_stsb_rows_may_carry_two_more_fields(tmp_path):
     frame = load_sts(path)
     assert frame["score"].tolist() == [2.5, 0.0]
     assert frame.loc[1].tolist()[1:] == ["A cat sleeps.", "A cat is asleep.", "stsb-train/MSRpar"]
+
+
+def test_the_source_of_a_benchmark_row_names_its_files_part(tmp_path):
+    for part in ("train", "dev", "test"):
+        assert load_sts(written(tmp_path / f"sts-{part}.csv", STSB.format("1")))["source"].tolist() == [
+            f"stsb-{part}/MSRpar"
+        ]
+
+
+def test_scores_from_0_to_5_are_taken(tmp_path):
+    path = written(tmp_path / "2012.x.test.tsv", "0\tone\ttwo", "5\tone\ttwo")
+    assert load_sts(path)["score"].tolist() == [0, 5]
+    path = written(tmp_path / "SICK_trial.txt", SICK_HEADER, *(SICK_LINE.replace("3.5", end) for end in ("1", "5")))
+    assert load_sick(path)["relatedness"].tolist() == [1, 5]
 
 
 def test_semeval_rows_without_score_come_when_asked_for(tmp_path):
@@ -219,6 +290,17 @@ def test_meli_keeps_the_columns_as_shipped_across_chunks(tmp_path, monkeypatch):
     assert frame.index.tolist() == list(range(5))
     assert frame.loc[4, "tokenized_title"] == ["silla", "madera"]
     assert list(load_meli(path, columns=["title", "target"]).columns) == ["title", "target"]
+
+
+def test_meli_subsets_hold_for_a_file_that_is_given(tmp_path):
+    rows = [meli_row(split=part, title=f"of {part}") for part in ("train", "test", "train", "validation")]
+    path = meli_file(tmp_path / "x.jsonl.gz", *rows)
+    assert load_meli(path)["split"].tolist() == ["train", "test", "train", "validation"]
+    assert load_meli(path, subsets=["train"], columns=["title"])["title"].tolist() == ["of train"] * 2
+    with pytest.raises(SchemaError, match="field 'split': expected rows of validation"):
+        load_meli(meli_file(tmp_path / "y.jsonl.gz", *rows[:2]), subsets=["validation"])
+    with pytest.raises(ValueError, match="subset 'dev' is not one of train, validation, test"):
+        load_meli(path, subsets=["dev"])
 
 
 @pytest.mark.parametrize(

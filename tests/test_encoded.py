@@ -30,7 +30,7 @@ from helpers.data.encoded import (
     write_titles,
     write_words,
 )
-from helpers.data.text import Vocabulary
+from helpers.data.text import MAX_TOKENS, UNKNOWN, Vocabulary
 
 SAMPLE = settings.sample_dir() / "meli" / "spanish.test.jsonl.gz"
 STOP_WORDS = frozenset({"para", "con"})
@@ -102,6 +102,30 @@ def test_streams_read_titles_as_the_reader_of_the_models_does(tmp_path, rows):
     assert mapped.targets.tolist() == [row["target"] for row in rows]
 
 
+def test_paths_may_be_strings(tmp_path, rows):
+    source, *files = (str(tmp_path / name) for name in ("t.jsonl.gz", "titles", "targets.npy", "words", "made"))
+    titles, targets, words, made = files
+    write_rows(tmp_path / "t.jsonl.gz", rows[:5])
+    assert write_titles(source, titles, targets) == 5
+    write_words(titles, words, STOP_WORDS)
+    vocabulary = ranked_words(count_words(chunks(words))[0], min_count=1, max_words=50)
+    count = write_encoded(words, targets, vocabulary, made)
+    assert len(open_encoded(made)) == 5
+    assert disk_bytes(made) == disk_bytes(tmp_path / "made") > 4 * count
+    assert sealed(str(tmp_path / "kept"), fill) == ({"words": 3}, False)
+    assert sealed(str(tmp_path / "kept"), None)[1]
+
+
+def test_titles_are_cut_like_those_of_the_models(tmp_path):
+    (tmp_path / "titles").write_text("mesa " * 100 + "\npara\n", encoding="utf-8")
+    write_words(tmp_path / "titles", tmp_path / "words", STOP_WORDS)
+    [lines] = chunks(tmp_path / "words")
+    assert [len(line.split()) for line in lines] == [MAX_TOKENS, 0]
+    np.save(tmp_path / "targets.npy", np.array([0, 1], dtype=np.int32))
+    write_encoded(tmp_path / "words", tmp_path / "targets.npy", Vocabulary(["mesa"]), tmp_path / "made")
+    assert open_encoded(tmp_path / "made").tokens[1].tolist() == [UNKNOWN]
+
+
 def test_a_title_stays_one_line_whatever_it_holds(tmp_path, rows):
     odd = [f"Mesa{sign}Madera" for sign in ("\n", "\r", "\u2028", "\x85", "\x1c", "\r\n")]
     source = write_rows(
@@ -126,6 +150,13 @@ def test_counts_are_exact_below_the_limit_and_short_by_what_is_told_above_it(tex
     assert all(true[word] - lacking <= counts[word] <= true[word] for word in true)
     if len(true) <= limit:
         assert (counts, lacking) == (true, 0)
+
+
+def test_rare_words_are_forgotten_until_the_counts_fit():
+    lists = [["a a a b c"], ["d e"]]
+    assert count_words(lists[:1], limit=2) == ({"a": 3}, 1 + 2)  # floor 1 forgets nothing, floor 2 what was seen once
+    assert count_words(lists, limit=2) == ({"a": 3}, 1 + 2 + 3)  # floor 3 what was seen once or twice
+    assert count_words(lists, limit=5) == ({"a": 3, "b": 1, "c": 1, "d": 1, "e": 1}, 0)
 
 
 def test_the_dictionary_goes_by_frequency_then_appearance():

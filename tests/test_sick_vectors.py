@@ -68,6 +68,21 @@ def test_two_files_stand_side_by_side(files):
     assert table.sources == ("glove-840b-sick", "googlenews-8k")
 
 
+def test_words_of_no_file_are_drawn_with_the_spread_of_each_file(files):
+    sentences = [" ".join("abcdefghij"[i] + "qxz" + "abcdefghij"[j] for i in range(10) for j in range(10))]
+    table = vector_table("glove-840b+googlenews", sentences, unknown="random", seed=4)
+    drawn = table.matrix[~table.known][1:]
+    assert len(drawn) == 101  # and UNKNOWN
+    assert drawn[:, :2].std() == pytest.approx(np.std(list(GLOVE.values())), rel=0.15)
+    assert drawn[:, 2:].std() == pytest.approx(np.std(list(NEWS.values())), rel=0.15)
+
+
+def test_hyphenated_words_are_known_when_all_their_parts_are(files):
+    table = vector_table("glove-840b", SENTENCES)
+    assert table.known_words("the-dog dog-wug a dog") == [True, False, True, True]
+    assert table.mean_vectors(["the-dog"]).tolist() == [[2, 3]]
+
+
 def test_coverage_counts_types_and_tokens(files):
     found = coverage(vector_table("glove-840b", SENTENCES), ["The dog barks", "the dog"])
     assert found == {"types": 4, "tokens": 5, "types_known": 3 / 4, "tokens_known": 4 / 5}

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from helpers.data.vectors import SETTINGS, embedding_matrix, train_vectors
+from helpers.data.vectors import EPOCHS, SETTINGS, embedding_matrix, train_vectors
 
 SHELVES = [["silla", "gamer", "reclinable"], ["silla", "oficina", "reclinable"], ["silla", "gamer", "ergonomica"]]
 FRIDGES = [["heladera", "freezer", "frost"], ["heladera", "exhibidora", "frost"], ["heladera", "freezer", "blanca"]]
@@ -52,9 +52,22 @@ def test_only_fasttext_gives_an_unseen_word_a_vector():
         word2vec.neighbours("heladeras")
 
 
+def test_vectors_are_gensims_skip_grams_with_negative_sampling():
+    from gensim.models import FastText, Word2Vec
+
+    common = {"vector_size": 12, "seed": 1, "epochs": 5, "sg": 1, "negative": 5, "sample": 1e-3, "min_count": 1}
+    common |= {"min_alpha": 1e-4, "workers": 1}
+    reference = Word2Vec(TEXTS, alpha=0.1, window=10, **common).wv
+    np.testing.assert_array_equal(trained("word2vec").keyed.vectors, reference.vectors)
+    reference = FastText(TEXTS, alpha=0.2, window=5, min_n=4, max_n=5, bucket=500, **common).wv
+    np.testing.assert_array_equal(trained("fasttext").keyed.vectors, reference.vectors)
+    assert EPOCHS == {"word2vec": 15, "fasttext": 10}
+
+
 def test_a_word_without_n_grams_has_no_vector():
     fasttext = trained("fasttext")
     assert not fasttext.has("x")
+    assert fasttext.has("xy")  # "<xy>" is one of four letters
     assert fasttext.lookup(["x", ""])[1].shape == (0, 12)
 
 

@@ -64,6 +64,15 @@ def test_every_format_gives_the_same_vectors(tmp_path, name, content):
     np.testing.assert_array_equal(matrix, MATRIX)
 
 
+def test_the_path_may_be_a_string(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name, content in FORMATS:
+        path = saved(tmp_path / name, content)
+        assert read_vectors(str(path))[0] == read_vectors(name)[0] == WORDS
+        with pytest.raises(VectorFileError, match=name):
+            read_vectors(str(saved(tmp_path / name, content[:-9])))
+
+
 @pytest.mark.parametrize(("name", "content"), FORMATS)
 def test_only_wanted_words_are_kept(tmp_path, name, content):
     words, matrix = read_vectors(saved(tmp_path / name, content), {"sol", "casa", "unknown"})
@@ -169,6 +178,11 @@ def test_embedding_matrix_rows():
     assert known.tolist() == [False, False, True, False, True]
     np.testing.assert_array_equal(matrix[0], 0)
     np.testing.assert_array_equal(matrix[[2, 4]], MATRIX[[5, 0]])
+    draws = np.random.default_rng(3).normal(0, MATRIX[[5, 0]].std(), (5, 3)).astype(np.float32)
+    np.testing.assert_allclose(matrix[[1, 3]], draws[[1, 3]], rtol=1e-6)
+    several, found = embedding_matrix(vocabulary, WORDS, MATRIX, seed=3, zero_rows=(0, 2))
+    assert (several[[0, 2]] == 0).all()
+    assert found.tolist() == [False, False, False, False, True]
     again, _ = embedding_matrix(vocabulary, WORDS, MATRIX, seed=3)
     np.testing.assert_array_equal(matrix, again)
     other, _ = embedding_matrix(vocabulary, WORDS, MATRIX, seed=4)
