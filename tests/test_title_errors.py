@@ -4,7 +4,7 @@ import pytest
 
 from helpers.lessons.meli import accuracy_by, by_category, confused_pairs, unknown_share, word_effects
 
-FRAME = pd.DataFrame({"category": list("AAAABBBCC"), "foretold": list("AABBBBACC")})
+FRAME = pd.DataFrame({"category": list("AAAABBBCC"), "predicted": list("AABBBBACC")})
 
 
 def test_worst_category_first_with_its_usual_mistake():

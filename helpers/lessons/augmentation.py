@@ -1,18 +1,17 @@
-"""Tables and figures of notebook 06: what readers accepted, what each technique is worth; labels in Spanish."""
+"""Notebook 06: what readers accepted of each technique's pairs, what the technique is worth, how its training went."""
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from scipy import stats
 
 from helpers.data.corpora import SchemaError, check_one_of
 from helpers.data.splits import pair_keys
 from helpers.model.metrics import paired_difference
-from helpers.report.plots import COLORS, panels
+from helpers.report.plots import COLORS, course, panels, wilson
 
 NAMES = {  # of sick_studies.AUGMENTATIONS, as tables and figures call them
     "none": "sin aumento",
@@ -24,17 +23,17 @@ NAMES = {  # of sick_studies.AUGMENTATIONS, as tables and figures call them
     "all": "las cinco juntas",
     "rated": "calificados por la red",
 }
-READ = ("source_pair_id", "detail", "acceptable", "note")
+COLUMNS = ("source_pair_id", "detail", "acceptable", "note")  # of a committed sample that was read
 
 
-def read_pairs(path: Path) -> pd.DataFrame:
+def read_pairs(path: str | Path) -> pd.DataFrame:
     """A committed sample of new pairs that was read: source_pair_id, detail, acceptable (bool), note.
 
     Raises:
         SchemaError: a column is missing, or acceptable is neither 0 nor 1.
     """
     table = pd.read_csv(path, dtype={"acceptable": str, "note": str, "detail": str}, keep_default_na=False)
-    for column in [name for name in READ if name not in table]:
+    for column in [name for name in COLUMNS if name not in table]:
         raise SchemaError(path, 1, column, "a column of that name in the header", list(table))
     for row, value in enumerate(table["acceptable"], start=2):
         check_one_of(path, row, "acceptable", value, ("0", "1"))
@@ -42,9 +41,10 @@ def read_pairs(path: Path) -> pd.DataFrame:
 
 
 def as_read(rated: pd.DataFrame) -> pd.Series:
-    """How a pair of sentences with its rating stands in a sample that was read: a hash of the sentences, the rating.
+    """How a rated pair appears in a sample that was read: a hash of its sentences, which are not ours, and the rating.
 
-    The sentences themselves are the corpus's and stay with it.
+    Args:
+        rated: sentence_a, sentence_b, relatedness; the order of the two sentences does not matter.
     """
     keys = [hashlib.sha256("\t".join(key).encode()).hexdigest()[:12] for key in pair_keys(rated)]
     return pd.Series(keys, rated.index) + rated["relatedness"].map(": {:.2f}".format)
@@ -52,21 +52,16 @@ def as_read(rated: pd.DataFrame) -> pd.Series:
 
 def accepted_shares(readings: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """Per technique: how many pairs were read and accepted, the share, and its 95% interval (Wilson 1927)."""
-    rows = {}
-    for technique, table in readings.items():
-        read, accepted = len(table), int(table["acceptable"].sum())
-        interval = stats.binomtest(accepted, read).proportion_ci(method="wilson")
-        rows[technique] = {
-            "read": read, "accepted": accepted, "share": accepted / read, "low": interval.low, "high": interval.high,
-        }  # fmt: skip
-    return pd.DataFrame.from_dict(rows, orient="index").astype({"read": int, "accepted": int})
+    table = pd.DataFrame({name: {"read": len(t), "accepted": t["acceptable"].sum()} for name, t in readings.items()}).T
+    low, high = wilson(table["accepted"], table["read"])
+    return table.assign(share=table["accepted"] / table["read"], low=low, high=high)
 
 
 def paired_effects(arms: pd.DataFrame, plain: pd.DataFrame, metrics: Iterable[str]) -> pd.DataFrame:
-    """What each technique adds: its score minus that of the arm without, seed by seed.
+    """What each technique adds: its score minus that of training without augmentation, seed by seed.
 
     The training pairs are the same for every seed and the seeds are independent, so the plain paired t interval holds;
-    it says what other seeds would give on this test set, not what another test set would.
+    it speaks of other seeds on this test set, not of other test sets.
 
     Args:
         arms: technique, model_seed and the metrics, a row per training.
@@ -77,24 +72,23 @@ def paired_effects(arms: pd.DataFrame, plain: pd.DataFrame, metrics: Iterable[st
         one seed, seeds (how many both have).
 
     Raises:
-        ValueError: a technique has no seed in common with the plain arm.
+        ValueError: a technique has no seed in common with the training without augmentation.
     """
     base, rows = plain.set_index("model_seed"), {}
-    for technique, part in arms.groupby("technique", sort=False):
-        part = part.set_index("model_seed")
-        seeds = part.index.intersection(base.index)
+    for technique, arm in arms.groupby("technique", sort=False):
+        arm = arm.set_index("model_seed")
+        seeds = arm.index.intersection(base.index)
         if seeds.empty:
-            raise ValueError(f"{technique}: none of its seeds {list(part.index)} was trained without augmentation")
+            raise ValueError(f"{technique}: none of its seeds {list(arm.index)} was trained without augmentation")
         for metric in metrics:
-            rows[technique, metric] = _difference(part.loc[seeds, metric], base.loc[seeds, metric])
+            rows[technique, metric] = _difference(arm.loc[seeds, metric], base.loc[seeds, metric])
     table = pd.DataFrame.from_dict(rows, orient="index").astype({"seeds": int})
     table.index = pd.MultiIndex.from_tuples(table.index, names=["technique", "metric"])
     return table
 
 
 def _difference(first: pd.Series, second: pd.Series) -> dict[str, float]:
-    nothing = float("nan")
-    found = {"mean": float(np.mean(first - second)), "low": nothing, "high": nothing, "p": nothing}
+    found = {"mean": float(np.mean(first - second))} | dict.fromkeys(("low", "high", "p"), float("nan"))
     if len(first) > 1:
         found = paired_difference(first, second, test_share=0.0)
     return {"delta": found["mean"]} | {name: found[name] for name in ("low", "high", "p")} | {"seeds": len(first)}
@@ -125,9 +119,7 @@ def effects(table: pd.DataFrame, metrics: Mapping[str, str]) -> tuple[Figure, np
 def training_curves(
     histories: Mapping[str, pd.DataFrame], steps: Mapping[str, int], metrics: Mapping[str, str]
 ) -> tuple[Figure, np.ndarray]:
-    """Metrics against gradient steps: training dashed, held-out pairs solid, a dot on the epoch that was kept.
-
-    Epochs of an enlarged training set are longer: only steps compare the course of two trainings.
+    """Metrics against gradient steps, one colour an arm: epochs of an enlarged training set are longer.
 
     Args:
         histories: arm -> History.frame().
@@ -137,18 +129,10 @@ def training_curves(
     figure, axes = panels(len(metrics), width=4.4, height=3.7)
     for (name, frame), color in zip(histories.items(), COLORS, strict=False):
         done = (1 + np.arange(len(frame))) * steps[name]
+        kept = int(frame["valid_pearson"].argmax()) if "valid_pearson" in frame else None
         for ax, (column, label) in zip(axes[0], metrics.items(), strict=True):
-            held = f"valid_{column}" in frame
-            ax.plot(done, frame[f"train_{column}"], "--", color=color, alpha=0.7, label=None if held else name)
-            if held:
-                ax.plot(done, frame[f"valid_{column}"], color=color, label=name)
-                _mark_kept(ax, done, frame, column, color)
+            train = {"alpha": 0.7, "label": None if f"valid_{column}" in frame else name}
+            course(ax, done, frame, column, kept=kept, color=color, train=train, valid={"label": name}, dot={})
             ax.set(xlabel="pasos de gradiente", ylabel=label)
     axes[0, -1].legend(title="— trial  - - entrenamiento", fontsize=9, title_fontsize=8)
     return figure, axes
-
-
-def _mark_kept(ax, done: Sequence[int], frame: pd.DataFrame, column: str, color: str) -> None:
-    if "valid_pearson" in frame:
-        kept = int(frame["valid_pearson"].to_numpy().argmax())
-        ax.plot(done[kept], frame[f"valid_{column}"].iloc[kept], "o", color=color)

@@ -1,4 +1,4 @@
-"""Where a similarity of sentences fails: the worst pairs, errors by phenomenon, one pair word against word. Figures of notebooks 05 and 06: training of a siamese network, its losses, its predictions, one pair word by word."""
+"""Notebook 05: training of siamese networks, their losses and predictions, where they fail, one pair word by word."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -13,12 +13,13 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from helpers.augment.lexicon import word_set
-from helpers.data.batching import EncodedSentences, SentenceReader
-from helpers.data.splits import tokenize_sentence
+from helpers.data.batching import EncodedSentences
+from helpers.data.text import SentenceReader, tokenize_sentence
 from helpers.model.metrics import Calibration, relatedness_metrics
+from helpers.model.networks import device_of
 from helpers.model.siamese import SiameseNetwork, pairwise_ranking_loss
 from helpers.model.training import History
-from helpers.report.plots import COLORS, panels
+from helpers.report.plots import COLORS, course, panels, scores
 
 NEGATIONS = word_set("no not n't nobody nothing none never nowhere neither nor without cannot")
 NUMBERS = word_set("two three four five six seven eight nine ten both couple pair several few many dozen")
@@ -28,6 +29,8 @@ FUNCTION_WORDS = (ARTICLES | AUXILIARIES) | word_set(
     "being am there and or of to in on at by with from into onto for over off up down out near next some one who which "
     "that while as it its his her their"
 )
+COURSE = {"loss": "pérdida", "pearson": "Pearson", "accuracy": "exactitud (parecidas o no)"}
+SEEDS = "\n(punto: una semilla; rombo: media ± desviación típica)"
 PHENOMENA = {  # column -> name shown
     "negation": "niega una sola de las dos",
     "order": "mismas palabras plenas, en otro orden",
@@ -39,18 +42,17 @@ PHENOMENA = {  # column -> name shown
 
 
 def phenomena(frame: pd.DataFrame) -> pd.DataFrame:
-    """Which phenomena the pairs show, found by their words: a boolean column for each of PHENOMENA.
+    """Which phenomena the pairs show, by their words: a boolean column for each of PHENOMENA.
 
-    A pair may show several. "order" looks at content words alone; in "one_word" one word stands for another or is one
-    too many, articles aside; "other" is a pair that shows none.
+    A pair may show several. "order" compares content words alone; "one_word" is one word replaced or added, articles
+    aside; "other" is a pair that shows none.
 
     Args:
         frame: sentence_a, sentence_b.
     """
     pairs = zip(frame["sentence_a"], frame["sentence_b"], strict=True)
-    table = pd.DataFrame(
-        [_shown(*map(_words, pair)) for pair in pairs], index=frame.index, columns=list(PHENOMENA)[:-1]
-    )
+    rows = [_shown(*map(_words, pair)) for pair in pairs]
+    table = pd.DataFrame(rows, index=frame.index, columns=list(PHENOMENA)[:-1])
     return table.assign(other=~table.any(axis=1))
 
 
@@ -94,9 +96,8 @@ def by_phenomenon(frame: pd.DataFrame) -> pd.DataFrame:
         pearson (NaN for fewer than three pairs).
     """
     shown = phenomena(frame).rename(columns=PHENOMENA).assign(todos=True)
-    return pd.DataFrame({name: _errors(frame[mask]) for name, mask in shown.items() if mask.any()}).T.astype(
-        {"pairs": int}
-    )
+    rows = {name: _errors(frame[mask]) for name, mask in shown.items() if mask.any()}
+    return pd.DataFrame(rows).T.astype({"pairs": int})
 
 
 def _errors(frame: pd.DataFrame) -> dict[str, float]:
@@ -142,18 +143,18 @@ def word_similarities(
     was_training = network.training
     network.eval()
     with torch.inference_mode():
-        batch = EncodedSentences([[first], [second]], reader).__getitems__([0])
+        batch = EncodedSentences([[first], [second]], reader).__getitems__([0]).to(device_of(network))
         embedded, states = network.encoder.embedding(batch), network.encoder.states(batch).outputs
     network.train(was_training)
     sizes = batch.lengths.tolist()
     vectors, states = (
-        _cosines(*(part[side, : sizes[side]].double().numpy() for side in (0, 1))) for part in (embedded, states)
+        _cosines(*(part[side, : sizes[side]].double().cpu().numpy() for side in (0, 1))) for part in (embedded, states)
     )
     return _pieces(reader, first), _pieces(reader, second), vectors, states
 
 
 def _pieces(reader: SentenceReader, sentence: str) -> list[str]:
-    """The words of a sentence; of one that is read by the parts between its hyphens these."""
+    """The words of a sentence as they are read: some by the parts between their hyphens."""
     words = tokenize_sentence(sentence)
     pieces = [word.split("-") if len(reader.word_ids(word)) > 1 else [word] for word in words]
     return [piece for parts in pieces for piece in parts] or ["(vacía)"]
@@ -164,28 +165,19 @@ def _cosines(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return (first / lengths[0]) @ (second / lengths[1]).T
 
 
-COURSE = {"loss": "pérdida", "pearson": "Pearson", "accuracy": "exactitud (parecidas o no)"}
-
-
 def training_curves(histories: Mapping[str, History]) -> tuple[Figure, np.ndarray]:
-    """A row per model (losses have units of their own), a panel per column of COURSE.
-
-    Training is dashed, the trial (held-out) pairs are solid, with a dot on the epoch that was kept; a column that a
-    history lacks is left out of its panel.
+    """A row per model (losses have units of their own), a panel per column of COURSE, by epoch.
 
     Args:
         histories: name shown -> History.
     """
     figure, axes = panels(len(COURSE), len(histories), width=4.4, height=3)
+    train, valid = {"marker": ".", "label": "entrenamiento"}, {"marker": ".", "label": "trial"}
+    dot = {"markersize": 8, "label": "elegida"}
     for (name, history), row, color in zip(histories.items(), axes, COLORS, strict=False):
-        frame = history.frame()
+        frame, kept = history.frame(), history.best_epoch - 1
         for ax, (column, label) in zip(row, COURSE.items(), strict=True):
-            for side, style, shown in (("train", ".--", "entrenamiento"), ("valid", ".-", "trial")):
-                if f"{side}_{column}" in frame:
-                    ax.plot(frame["epoch"], frame[f"{side}_{column}"], style, color=color, label=shown)
-            if f"valid_{column}" in frame:
-                kept = frame[frame["epoch"] == history.best_epoch]
-                ax.plot(kept["epoch"], kept[f"valid_{column}"], "o", markersize=8, color=color, label="elegida")
+            course(ax, frame["epoch"], frame, column, kept=kept, color=color, train=train, valid=valid, dot=dot)
             ax.set(xlabel="época", ylabel=label)
             ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         row[0].set_title(name, loc="left")
@@ -196,7 +188,7 @@ def training_curves(histories: Mapping[str, History]) -> tuple[Figure, np.ndarra
 def pair_losses(grades: Sequence[float] = (0, 0.25, 0.5, 0.75, 1), *, margin: float = 1.0):
     """The pairwise ranking loss of one pair against its distance, a line per grade y, a dot where it is lowest.
 
-    Left as the assignment writes it, right with distance and hinge squared. Where a whole stretch is lowest
+    Left as the assignment writes it, right with distance and hinge squared. Where a whole interval is lowest
     (y = 1/2, as written) there is no dot.
 
     Returns:
@@ -210,7 +202,7 @@ def pair_losses(grades: Sequence[float] = (0, 0.25, 0.5, 0.75, 1), *, margin: fl
             loss = [pairwise_ranking_loss(d.reshape(1), y, margin, power=power).item() for d in distances]
             ax.plot(distances, loss, color=color, label=f"y = {grade:g}")
             lowest = np.flatnonzero(np.isclose(loss, min(loss), atol=1e-6))
-            if grade == 0 or len(lowest) <= 2:  # of y = 0 the whole stretch beyond the margin is lowest: its first
+            if grade == 0 or len(lowest) <= 2:  # y = 0: lowest all beyond the margin; the dot is where that begins
                 ax.plot(distances[lowest[0]], loss[lowest[0]], "o", color=color, clip_on=False)
         ax.axvline(margin, color="0.6", linewidth=0.8, linestyle=":")
         ax.set(xlabel="distancia d entre los dos vectores (punteado: el margen)", ylabel="pérdida del par", title=title)
@@ -218,35 +210,14 @@ def pair_losses(grades: Sequence[float] = (0, 0.25, 0.5, 0.75, 1), *, margin: fl
     return figure, axes
 
 
-def seed_scores(
-    table: pd.DataFrame, metric: str, *, by: str = "model", label: str, names: Mapping[str, str] | None = None,
-    reference: tuple[str, float] | None = None,
-) -> tuple[Figure, Axes]:  # fmt: skip
-    """Every training a dot, mean and standard deviation beside, best mean at the top.
-
-    Args:
-        table: one row per model and seed.
-        names: by -> name shown.
-        reference: name and value of a dashed line.
-    """
-    order = table.groupby(by)[metric].mean().sort_values().index
-    figure, axes = panels(width=9, height=0.42 * len(order) + 1.5)
-    ax = axes[0, 0]
-    for y, key in enumerate(order):
-        values = table.loc[table[by] == key, metric]
-        ax.plot(values, np.full(len(values), y), "o", color=COLORS[0], alpha=0.35, markersize=5)
-        spread = values.std() if len(values) > 1 else None
-        ax.errorbar(values.mean(), y, xerr=spread, fmt="D", color=COLORS[1], capsize=4, markersize=6)
-    if reference is not None:
-        ax.axvline(reference[1], color=COLORS[2], linestyle="--", label=reference[0])
-        ax.legend(fontsize=9, loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0)
-    ax.set_yticks(range(len(order)), [(names or {}).get(key, key) for key in order])
-    ax.set(xlabel=f"{label}\n(punto: una semilla; rombo: media ± desviación típica)", ylim=(-0.6, len(order) - 0.4))
-    return figure, ax
+def seed_scores(table: pd.DataFrame, metric: str, **options) -> tuple[Figure, Axes]:
+    """plots.scores() of one training per seed; `options` as there."""
+    figure, axes = scores(table, metric, note=SEEDS, size=(9, 0.42, 1.5), **options)
+    return figure, axes[0, 0]
 
 
 def predicted_against_true(tests: Mapping[str, pd.DataFrame], *, bins: int = 8) -> tuple[Figure, np.ndarray]:
-    """Predicted against true relatedness: a dot per pair, the mean prediction of each stretch, the diagonal.
+    """Predicted against true relatedness: a dot per pair, the mean prediction of each interval, the diagonal.
 
     Args:
         tests: name shown -> frame with relatedness and prediction (1 to 5).
@@ -267,7 +238,7 @@ def predicted_against_true(tests: Mapping[str, pd.DataFrame], *, bins: int = 8) 
 
 
 def calibration_curve(similarity, relatedness, calibrations: Mapping[str, Calibration]) -> tuple[Figure, Axes]:
-    """What calibrations make of a raw similarity, over the pairs they were fitted on.
+    """Calibrations of a raw similarity, over the pairs they were fitted on.
 
     Args:
         similarity: (n,) before calibration.
@@ -276,9 +247,8 @@ def calibration_curve(similarity, relatedness, calibrations: Mapping[str, Calibr
     """
     figure, axes = panels(width=6)
     ax, similarity = axes[0, 0], np.asarray(similarity, dtype=float)
-    ax.plot(
-        similarity, relatedness, ".", color="0.6", alpha=0.5, markersize=4, label="un par de trial", rasterized=True
-    )
+    dots = {"color": "0.6", "alpha": 0.5, "markersize": 4, "rasterized": True, "label": "un par de trial"}
+    ax.plot(similarity, relatedness, ".", **dots)
     grid = np.linspace(similarity.min(), similarity.max(), 400)
     for (name, calibration), color in zip(calibrations.items(), COLORS, strict=False):
         ax.plot(grid, calibration(grid), color=color, label=name)
@@ -317,7 +287,7 @@ def phenomenon_bars(table: pd.DataFrame) -> tuple[Figure, np.ndarray]:
     """Mean error, with its sign and without, of the pairs of every phenomenon.
 
     Args:
-        table: as pair_errors.by_phenomenon() returns it.
+        table: as by_phenomenon() returns it.
     """
     figure, axes = panels(2, width=5.6, height=0.42 * len(table) + 1.3)
     columns = {"absolute_error": "error absoluto medio", "bias": "error medio (predicha − verdadera)"}

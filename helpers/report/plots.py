@@ -1,4 +1,4 @@
-"""One style for every figure; each function takes data and returns (figure, axes). Labels in Spanish."""
+"""One style for every figure: data in, (figure, axes) out; labels in Spanish."""
 
 from collections.abc import Mapping, Sequence
 
@@ -8,7 +8,6 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
-from sklearn.calibration import calibration_curve
 
 COLORS = ("#2f6f9f", "#d1603d", "#4b8b5b", "#8a5a9e", "#b8902f", "#5c6670", "#c2558a", "#3aa6a6")
 STYLE = {
@@ -20,68 +19,95 @@ STYLE = {
 
 
 def panels(columns: int = 1, rows: int = 1, *, width: float = 5.5, height: float = 3.6) -> tuple[Figure, np.ndarray]:
-    """Figure and (rows, columns) array of axes in the house style; inches per panel."""
+    """Figure and (rows, columns) array of axes in the one style; inches per panel."""
     plt.rcParams.update(STYLE)
     return plt.subplots(rows, columns, figsize=(columns * width, rows * height), squeeze=False)
+
+
+def course(
+    ax: Axes, x, frame: pd.DataFrame, column: str, *, kept: int | None, color: str, train: dict, valid: dict, dot: dict
+) -> None:
+    """One column of a History on one panel: training dashed, validation solid, a dot on the epoch that was kept.
+
+    A side that the history lacks is left out.
+
+    Args:
+        x: (epochs,) where each epoch stands.
+        frame: History.frame().
+        column: without train_ or valid_.
+        kept: position of the epoch that was kept; None for no dot.
+        train, valid, dot: how each is drawn besides (a label, a marker).
+    """
+    x = np.asarray(x)
+    for side, line, options in (("train", "--", train), ("valid", "-", valid)):
+        if f"{side}_{column}" in frame:
+            ax.plot(x, frame[f"{side}_{column}"], line, color=color, **options)
+    if kept is not None and f"valid_{column}" in frame:
+        ax.plot(x[kept], frame[f"valid_{column}"].iloc[kept], "o", color=color, **dot)
 
 
 def training_curves(
     histories: Mapping[str, pd.DataFrame], *, metric: str = "accuracy", metric_label: str = "exactitud"
 ) -> tuple[Figure, np.ndarray]:
-    """Loss and a metric by epoch: training dashed, validation solid, a dot on the epoch that was kept.
+    """Loss and a metric by epoch, one colour a model; kept is the epoch with the least validation loss.
 
     Args:
         histories: name -> History.frame().
     """
     figure, axes = panels(2)
-    for (name, frame), color in zip(histories.items(), _colors(len(histories)), strict=True):
+    for number, (name, frame) in enumerate(histories.items()):
+        kept = int(frame["valid_loss"].argmin()) if "valid_loss" in frame else None
         for ax, column in zip(axes[0], ("loss", metric), strict=True):
-            validated = f"valid_{column}" in frame
-            ax.plot(frame["epoch"], frame[f"train_{column}"], "--", color=color, label=None if validated else name)
-            if validated:
-                best = frame["valid_loss"].idxmin()
-                ax.plot(frame["epoch"], frame[f"valid_{column}"], color=color, label=name)
-                ax.plot(frame["epoch"][best], frame[f"valid_{column}"][best], "o", color=color)
+            train = {} if f"valid_{column}" in frame else {"label": name}  # one entry of the legend a model
+            color = COLORS[number % len(COLORS)]
+            course(
+                ax, frame["epoch"], frame, column, kept=kept, color=color, train=train, valid={"label": name}, dot={}
+            )
     axes[0, 0].set(xlabel="época", ylabel="pérdida (entropía cruzada)", title="Pérdida", yscale="log")
     axes[0, 1].set(xlabel="época", ylabel=metric_label, title=metric_label.capitalize())
     for ax in axes[0]:
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     validated = any("valid_loss" in frame for frame in histories.values())
-    axes[0, 1].legend(
-        title="— validación  - - entrenamiento" if validated else "- - entrenamiento", fontsize=9, title_fontsize=8
-    )
+    title = "— validación  - - entrenamiento" if validated else "- - entrenamiento"
+    axes[0, 1].legend(title=title, fontsize=9, title_fontsize=8)
     return figure, axes
 
 
-def scores(table: pd.DataFrame, metric: str, *, by: str = "model", label: str, names: Mapping[str, str] | None = None):
-    """Every split a dot, mean and standard deviation beside, best mean at the top.
+def scores(
+    table: pd.DataFrame, metric: str, *, by: str = "model", label: str, names: Mapping[str, str] | None = None,
+    note: str = " (punto: una partición; rombo: media ± desviación típica)",
+    reference: tuple[str, float] | None = None, size: tuple[float, float, float] = (8, 0.45, 1.2),
+) -> tuple[Figure, np.ndarray]:  # fmt: skip
+    """Every run a dot, mean and standard deviation beside, best mean at the top.
 
     Args:
-        table: one row per model and split.
+        table: one row per model and run.
         names: by -> name shown.
+        note: behind the label, what dot and diamond stand for.
+        reference: name and value of a dashed line.
+        size: width, height per model and height besides, in inches.
     """
     order = table.groupby(by)[metric].mean().sort_values().index
-    figure, axes = panels(width=8, height=0.45 * len(order) + 1.2)
+    figure, axes = panels(width=size[0], height=size[1] * len(order) + size[2])
     ax = axes[0, 0]
     for y, key in enumerate(order):
         values = table.loc[table[by] == key, metric]
         ax.plot(values, np.full(len(values), y), "o", color=COLORS[0], alpha=0.35, markersize=5)
-        ax.errorbar(values.mean(), y, xerr=values.std(), fmt="D", color=COLORS[1], capsize=4, markersize=6)
+        spread = values.std() if len(values) > 1 else None
+        ax.errorbar(values.mean(), y, xerr=spread, fmt="D", color=COLORS[1], capsize=4, markersize=6)
+    if reference is not None:
+        ax.axvline(reference[1], color=COLORS[2], linestyle="--", label=reference[0])
+        ax.legend(fontsize=9, loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0)
     ax.set_yticks(range(len(order)), [(names or {}).get(key, key) for key in order])
-    ax.set(xlabel=f"{label} (punto: una partición; rombo: media ± desviación típica)", ylim=(-0.6, len(order) - 0.4))
+    ax.set(xlabel=label + note, ylim=(-0.6, len(order) - 0.4))
     return figure, axes
 
 
 def curves(
-    lines: Mapping[str, Sequence[float]],
-    *,
-    xlabel: str,
-    ylabel: str,
-    title: str = "",
-    log: bool = False,
+    lines: Mapping[str, Sequence[float]], *, xlabel: str, ylabel: str, title: str = "", log: bool = False,
     start: int = 0,
-) -> tuple[Figure, Axes]:
-    """Several series over 0, 1, 2, …; "*" at the end of a name dashes it; trained and untrained share a colour."""
+) -> tuple[Figure, Axes]:  # fmt: skip
+    """Several series over start, start + 1, …; "x, sin entrenar*" (dashed) and "x, entrenada" share a colour."""
     figure, axes = panels(width=9, height=3.8)
     ax = axes[0, 0]
     groups = {group: COLORS[i % len(COLORS)] for i, group in enumerate(dict.fromkeys(map(_group, lines)))}
@@ -94,19 +120,25 @@ def curves(
     return figure, ax
 
 
+def _group(name: str) -> str:
+    head, comma, tail = name.rpartition(", ")
+    return head if comma and tail in ("sin entrenar*", "entrenada") else name
+
+
 def calibration(targets, probabilities: Mapping[str, Sequence[float]], *, bins: int = 8) -> tuple[Figure, np.ndarray]:
     """Reliability curve in bins of equal width, and the histogram of the probabilities."""
+    from sklearn.calibration import calibration_curve
+
     figure, axes = panels(2)
     axes[0, 0].plot([0, 1], [0, 1], ":", color="0.4", label="calibración perfecta")
     for name, values in probabilities.items():
         observed, predicted = calibration_curve(targets, values, n_bins=bins, strategy="uniform")
         axes[0, 0].plot(predicted, observed, "o-", label=name)
         axes[0, 1].hist(values, bins=20, range=(0, 1), histtype="step", linewidth=1.8, label=name)
-    axes[0, 0].set(xlabel="probabilidad de spam predicha", ylabel="proporción de spam observada", title="Calibración")
+    label = "probabilidad de spam predicha"
+    axes[0, 0].set(xlabel=label, ylabel="proporción de spam observada", title="Calibración")
     axes[0, 0].legend(fontsize=9)
-    axes[0, 1].set(
-        xlabel="probabilidad de spam predicha", ylabel="mensajes (escala log)", yscale="log", title="Cuántos mensajes"
-    )
+    axes[0, 1].set(xlabel=label, ylabel="mensajes (escala log)", yscale="log", title="Cuántos mensajes")
     return figure, axes
 
 
@@ -122,10 +154,9 @@ def words(effects: pd.Series, *, xlabel: str, title: str = "") -> tuple[Figure, 
     return figure, ax
 
 
-def _group(name: str) -> str:
-    head, comma, tail = name.rpartition(", ")
-    return head if comma and tail in ("sin entrenar*", "entrenada") else name
+def wilson(hits, counts) -> np.ndarray:
+    """(2, n) lower and upper ends of the 95% interval of each share of hits (Wilson 1927)."""
+    from scipy.stats import binomtest
 
-
-def _colors(count: int) -> list[str]:
-    return [COLORS[i % len(COLORS)] for i in range(count)]
+    tests = (binomtest(hit, count) for hit, count in zip(hits, counts, strict=True))
+    return np.array([test.proportion_ci(method="wilson") for test in tests]).T
