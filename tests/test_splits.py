@@ -18,7 +18,7 @@ def test_deduplicate_keeps_the_first_and_the_attributes():
 
 def test_deduplicate_refuses_one_text_under_two_labels():
     frame = pd.DataFrame({"text": ["a", "hola", "hola"], "label": [0, 1, 0]})
-    with pytest.raises(ValueError, match="'hola' stands under more than one label"):
+    with pytest.raises(ValueError, match="'hola' has more than one label"):
         deduplicate(frame, "text", "label")
 
 

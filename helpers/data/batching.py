@@ -14,8 +14,10 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from helpers import settings
 from helpers.data.text import (
     MAX_TOKENS,
+    NGRAMS,
     PADDING,
     UNKNOWN,
     FeatureVocabulary,
@@ -331,14 +333,14 @@ class SubwordTitles:
         ngrams: shortest and longest n-gram.
     """
 
-    def __init__(self, parts: Sequence[str], pairs: Sequence[str], ngrams: tuple[int, int] = (2, 5)):
+    def __init__(self, parts: Sequence[str], pairs: Sequence[str], ngrams: tuple[int, int] = NGRAMS):
         self.parts, self.pairs, self.ngrams = list(parts), list(pairs), tuple(ngrams)
         self._parts = {name: i for i, name in enumerate(self.parts, start=1)}
         self._pairs = {name: i for i, name in enumerate(self.pairs, start=1)}
 
     @classmethod
     def build(
-        cls, titles: Iterable[Text], *, min_count: int = 2, pairs: bool = True, ngrams: tuple[int, int] = (2, 5)
+        cls, titles: Iterable[Text], *, min_count: int = 2, pairs: bool = True, ngrams: tuple[int, int] = NGRAMS
     ) -> "SubwordTitles":
         """Keep the parts and pairs that occur in at least min_count of the training titles (raw, or their tokens)."""
         parts, seen_pairs, cache = Counter(), Counter(), {}
@@ -470,12 +472,14 @@ def make_triplets(
     import pandas as pd
 
     if gap <= 0:
-        raise ValueError(f"gap={gap}: must be above 0, or the better partner would not be better")
+        raise settings.WrongValue(f"gap={gap}: must be above 0, or the better partner would not be better")
     partners, spelled = _partners(frame, contradictions)
     rows = [*_graded(partners, gap), *_unrelated(partners, related, unrelated, np.random.default_rng(seed))]
     rows += _contradicting(partners) if contradictions else []
     if not rows:
-        raise ValueError(f"{len(frame)} pairs make no triplet with gap={gap}, related={related}, unrelated={unrelated}")
+        raise settings.WrongValue(
+            f"{len(frame)} pairs make no triplet with gap={gap}, related={related}, unrelated={unrelated}"
+        )
     triplets = pd.DataFrame(rows, columns=[*TRIPLET, "kind"]).drop_duplicates(TRIPLET).reset_index(drop=True)
     for column in TRIPLET:
         triplets[column] = triplets[column].map(spelled)

@@ -77,7 +77,7 @@ def deduplicate(frame: "pd.DataFrame", column: str, label: str | None = None) ->
         labels = frame.groupby(column)[label].nunique()
         if (labels > 1).any():
             text = labels.index[labels > 1][0]
-            raise settings.WrongValue(f"{text!r} stands under more than one {label}: decide which is right")
+            raise settings.WrongValue(f"{text!r} has more than one {label}: decide which is right before splitting")
     unique = frame.drop_duplicates(column).reset_index(drop=True)
     unique.attrs = dict(frame.attrs)
     return unique
@@ -156,7 +156,9 @@ def pretraining_pairs(
 
     evaluated = [sick[sick["partition"] == "test"], *([] if held_out is None else [held_out])]
     if evaluated[0].empty:
-        raise ValueError("sick holds no row of partition test: pass load_sick() whole, so that its pairs are dropped")
+        raise settings.WrongValue(
+            "sick holds no row of partition test: pass load_sick() whole, so that its pairs are dropped"
+        )
     scored = sts[sts["score"].notna()]
     kept = without_repeats(scored[~repeats(scored, pd.concat(evaluated)).any])
     pairs = kept.assign(similarity=kept["score"] / STS_TOP)[["sentence_a", "sentence_b", "similarity", "source"]]

@@ -21,6 +21,7 @@ PADDING, UNKNOWN = 0, 1
 EMPTY = "<vacío>"  # the only token of a text without any
 MIN_LETTERS = 3  # cleaning drops shorter tokens
 MAX_TOKENS = 60  # longer titles are cut; the longest of the corpus has fewer
+NGRAMS = (2, 5)  # shortest and longest character n-gram, borders included
 MAX_LETTERS = 30  # of a title's token, for its n-grams
 START = "<s>"  # stands before the first token of a title in its pairs
 MAX_WORDS = 500  # longer sentences are cut: padded, one of them would fill the memory
@@ -277,7 +278,7 @@ class FeatureVocabulary:
         return np.array([self.index[name] for name in self.of(token) if name in self.index], dtype=np.int64)
 
 
-def features(token: str, *, min_n: int = 2, max_n: int = 5) -> list[str]:
+def features(token: str) -> list[str]:
     """Names of a token's features: the token, its word form, its shape, its length, and its character n-grams.
 
     The n-grams have borders (Bojanowski et al. 2017, arXiv:1607.04606) and are those of the token as written ("=") and
@@ -286,8 +287,8 @@ def features(token: str, *, min_n: int = 2, max_n: int = 5) -> list[str]:
     """
     looks, form = shape(token), word_form(token)
     names = [f"t:{token}", f"w:{form}", f"s:{looks[:8]}", f"l:{looks[:1]}{min(len(token), 15)}"]
-    names += [f"={gram}" for gram in _ngrams(token, min_n, max_n)]
-    return names + ([f"~{gram}" for gram in _ngrams(form, min_n, max_n)] if form != token else [])
+    names += [f"={gram}" for gram in _ngrams(token, *NGRAMS)]
+    return names + ([f"~{gram}" for gram in _ngrams(form, *NGRAMS)] if form != token else [])
 
 
 def word_form(token: str) -> str:

@@ -253,9 +253,9 @@ def train_vectors(
     from gensim.models import FastText, Word2Vec
 
     if kind not in SETTINGS:
-        raise ValueError(f"kind {kind!r} is not one of {', '.join(SETTINGS)}")
+        raise settings.WrongValue(f"kind {kind!r} is not one of {', '.join(SETTINGS)}")
     if not any(texts):
-        raise ValueError(f"{len(texts)} texts hold no word: nothing to train {kind} on")
+        raise settings.WrongValue(f"{len(texts)} texts hold no word: nothing to train {kind} on")
     make = FastText if kind == "fasttext" else Word2Vec
     epochs = EPOCHS[kind] if epochs is None else epochs
     model = make(texts, vector_size=dim, min_count=1, seed=seed, epochs=epochs, **COMMON, **SETTINGS[kind])
@@ -315,7 +315,7 @@ def vector_table(
     kinds = vectors.split("+")
     for name, value, allowed in (("vectors", set(kinds), KINDS), ("unknown", {unknown}, UNKNOWN_WORDS)):
         if not value <= set(allowed):
-            raise ValueError(f"{name} {(value - set(allowed)).pop()!r} is not one of {', '.join(allowed)}")
+            raise settings.WrongValue(f"{name} {(value - set(allowed)).pop()!r} is not one of {', '.join(allowed)}")
     words = _words(sentences)
     wanted = frozenset([*words, *_words(lookup)])
     files = [_find(kind) for kind in kinds]
