@@ -1,8 +1,6 @@
 import pytest
 
-from helpers.apps.serving import unknown_words
-from helpers.data.batching import SentenceReader
-from helpers.data.text import Vocabulary
+from helpers.data.text import SentenceReader, Vocabulary
 
 READER = SentenceReader(Vocabulary(["a", "Dog", "puppy", "pyramid", "shaped", "n't", "is"]), "fallback")
 
@@ -20,9 +18,9 @@ READER = SentenceReader(Vocabulary(["a", "Dog", "puppy", "pyramid", "shaped", "n
     ],
 )
 def test_unknown_words_are_those_without_a_vector_in_any_spelling(sentences, unknown):
-    assert unknown_words(READER, *sentences) == unknown
+    assert READER.unknown(*sentences) == unknown
 
 
 def test_a_word_is_unknown_just_where_the_model_reads_it_as_such():
     for word in ("puppy", "wug", "Puppy", "pyramid-shaped", "x-y"):
-        assert (unknown_words(READER, word) == [word]) == (1 in READER.ids(word).tolist())
+        assert (READER.unknown(word) == [word]) == (1 in READER.ids(word).tolist())
