@@ -7,11 +7,8 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 if TYPE_CHECKING:
     import torch
@@ -66,6 +63,9 @@ def mirror() -> str | None:
         return None
     if value.lower().startswith(("http://", "https://")):
         return value.rstrip("/")
+    from urllib.parse import urlsplit
+    from urllib.request import url2pathname
+
     return str(anchored(url2pathname(urlsplit(value).path) if value.lower().startswith("file://") else value))
 
 
@@ -169,6 +169,8 @@ def deterministic_cuda() -> None:
 
 def versions() -> dict[str, str]:
     """Versions that decide numbers, without local suffix (2.13.0, not 2.13.0+cpu)."""
+    from importlib.metadata import version
+
     return {"python": platform.python_version()} | {name: version(name).split("+")[0] for name in PACKAGES}
 
 

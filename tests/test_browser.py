@@ -134,6 +134,7 @@ def test_the_contents_lead_to_their_sections(site, page):
 @pytest.fixture(scope="module")
 def address(tmp_path_factory):
     """The demo with tiny models of the synthetic sample for titles and messages, and for sentences none."""
+    from helpers import settings
     from helpers.apps import demo
     from helpers.tasks import meli, sms
     from helpers.tasks.meli import BEST as TITLES
@@ -151,7 +152,7 @@ def address(tmp_path_factory):
         )
         served = demo.build_page()
     with socket.socket() as probe:
-        probe.bind((demo.HOST, 0))
+        probe.bind((settings.HOST, 0))
         port = probe.getsockname()[1]
     yield demo.serve(served, port, wait=False)
     served.close()

@@ -1,4 +1,4 @@
-"""Execute and render the notebooks; the rules they keep are in notebook_rules."""
+"""Execute and render notebooks; the rules that they keep are in rules.py."""
 
 import base64
 import hashlib
@@ -9,18 +9,13 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
-import nbformat
-from jupyter_client.kernelspec import KernelSpecManager
-from jupyter_client.manager import AsyncKernelManager
-from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
-from nbconvert import HTMLExporter
+import nbformat.reader
+import nbformat.validator
 from nbformat import NotebookNode
-from PIL import Image
 
 from helpers import settings
 from helpers.files import write_text
-from helpers.report.rules import SAMPLE_MARK, all_output_text
+from helpers.report.rules import SAMPLE_MARK, all_output_text, code_cells
 
 METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
@@ -35,21 +30,46 @@ PAGE = """{%- extends 'lab/index.html.j2' -%}
 
 
 class NotebookError(settings.UserError):
-    """Notebooks that did not run or may not be written; one line each."""
+    """Notebooks that cannot be read or written, or did not run; one line each."""
+
+
+def read_notebook(path: str | Path, *, outputs: bool = True) -> NotebookNode:
+    """A notebook without its widgets, which a page cannot show without network; an output's text or picture stays.
+
+    Args:
+        outputs: False drops all of them.
+
+    Raises:
+        NotebookError: unreadable, or not a valid notebook (names the cell).
+    """
+    path = Path(path)
+    try:
+        notebook = nbformat.convert(nbformat.reader.reads(path.read_text(encoding="utf-8")), 4)
+        notebook.metadata.pop("widgets", None)  # Colab writes them without what nbconvert looks for
+        for _, cell in code_cells(notebook):
+            for output in cell.outputs:
+                for mime in [mime for mime in output.get("data", ()) if "widget-view" in mime]:
+                    del output.data[mime]
+            cell.outputs = [output for output in cell.outputs if outputs and output.get("data") != {}]
+    except (OSError, ValueError, AttributeError) as error:
+        raise NotebookError(f"{path.name}: not a readable notebook: {str(error).splitlines()[0]}") from None
+    for fault in nbformat.validator.iter_validate(notebook):
+        if "metadata" not in fault.absolute_path:  # which nobody reads
+            cell = "".join(f"cell {place + 1}: " for place in list(fault.absolute_path)[1:2])
+            raise NotebookError(f"{path.name}: {cell}not a valid notebook: {fault.message.splitlines()[0]}")
+    return notebook
 
 
 def execute(
-    paths: Iterable[Path], *, profile: str, out_dir: Path | None = None, timeout: float | None = None
+    paths: Iterable[str | Path], *, profile: str, out_dir: str | Path | None = None, timeout: float | None = None
 ) -> list[Path]:
     """Execute notebooks from top to bottom, each in a fresh kernel in its own folder, and print one line for each.
 
     A notebook is written only if all its cells succeeded; the others are executed all the same.
 
     Args:
-        paths: the notebooks.
-        profile: "quick" or "full".
-        out_dir: where executed copies and their pages go; the originals stay as they are. None executes in place,
-            which is for deliverables: profile full, on real data.
+        profile: "quick" or "full"; full runs on the CPU, whose numbers are those committed.
+        out_dir: for executed copies and their pages; None executes in place: profile full, on real data.
         timeout: seconds for one cell; None for no limit.
 
     Returns:
@@ -57,12 +77,14 @@ def execute(
 
     Raises:
         NotebookError: a cell failed, or in place a notebook ran on the synthetic sample.
-        ValueError: in place with another profile than full.
+        WrongValue: in place with another profile than full.
     """
     if profile not in settings.PROFILES:
         raise settings.WrongValue(f"profile {profile!r} is none of {', '.join(settings.PROFILES)}")
     if out_dir is None and profile != "full":
-        raise ValueError(f"profile {profile} would overwrite the committed notebooks: name a folder, or use full")
+        raise settings.WrongValue(
+            f"profile {profile} would overwrite the committed notebooks: name a folder, or use full"
+        )
     written, problems = [], []
     for path in map(Path, paths):
         try:
@@ -88,30 +110,30 @@ def _execute_one(path: Path, profile: str, out_dir: Path | None, timeout: float 
     return target
 
 
-def run_notebook(path: Path, *, profile: str, timeout: float | None = None) -> NotebookNode:
-    """Execute one notebook in memory and tidy it: by this Python, whatever kernel it names, in its own folder.
+def run_notebook(path: str | Path, *, profile: str, timeout: float | None = None) -> NotebookNode:
+    """Execute one notebook in memory, in its own folder, by this Python whatever kernel it names; then tidy it.
 
     Raises:
         NotebookError: which notebook, which cell, its first line, and what it raised.
     """
-    try:
-        notebook = nbformat.read(path, as_version=4)
-    except (OSError, ValueError) as error:
-        raise NotebookError(f"{path.name}: not a readable notebook: {error}") from None
-    for cell in notebook.cells:
-        if cell.cell_type == "code":
-            cell.outputs, cell.execution_count = [], None
+    from jupyter_client.kernelspec import KernelSpecManager
+    from jupyter_client.manager import AsyncKernelManager
+    from nbclient import NotebookClient
+    from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+
+    path = Path(path)
+    notebook = read_notebook(path, outputs=False)
     current = []  # positions of the cells started so far
     client = NotebookClient(
         notebook,
         timeout=timeout,
         coalesce_streams=True,
         record_timing=False,
-        extra_arguments=["--log-level=CRITICAL"],  # what a cell raises is in its output; the rest is noise at Ctrl-C
+        extra_arguments=["--log-level=CRITICAL"],  # an error is in its cell's output; the rest is noise at Ctrl-C
         resources={"metadata": {"path": str(path.resolve().parent)}},
         on_cell_start=lambda cell, cell_index: current.append(cell_index),
     )
-    # without a look at the installed kernels: one called python3 may be another Python's
+    # looks at no installed kernel: one called python3 may be another Python's
     client.km = AsyncKernelManager(kernel_spec_manager=KernelSpecManager(kernel_dirs=[]))
     try:
         client.execute(env=_kernel_environment(profile), transport_encryption="auto")
@@ -129,9 +151,10 @@ def run_notebook(path: Path, *, profile: str, timeout: float | None = None) -> N
 
 
 def _kernel_environment(profile: str) -> dict[str, str]:
-    """This process's environment for a kernel: figures go inline whatever backend is set here, bars are off."""
+    """This process's environment for a kernel: figures inline whatever backend is set, no bars, full on the CPU."""
     environment = {name: value for name, value in os.environ.items() if name != "MPLBACKEND"}
-    return environment | {"PROFILE": profile, "TQDM_DISABLE": "1"}
+    device = {"DEVICE": "cpu"} if profile == "full" else {}
+    return environment | {"PROFILE": profile, "TQDM_DISABLE": "1"} | device
 
 
 def _failure(path: Path, notebook: NotebookNode, current: list[int], reason: str) -> str:
@@ -140,10 +163,9 @@ def _failure(path: Path, notebook: NotebookNode, current: list[int], reason: str
 
 
 def tidy(notebook: NotebookNode) -> NotebookNode:
-    """Reduce an executed notebook to what is the same in every run: metadata, cell metadata (tags stay) and cell ids.
+    """Make metadata, cell metadata (tags stay) and cell ids the same in every run, and pack figures without loss.
 
-    A cell's id is a hash of its source, so that a cell put in between changes no other id. Figures are packed tighter,
-    without loss.
+    A cell's id is a hash of its source, so that a new cell changes no other id.
     """
     notebook.metadata = nbformat.from_dict(METADATA)
     notebook.nbformat_minor = 5
@@ -161,7 +183,9 @@ def tidy(notebook: NotebookNode) -> NotebookNode:
 
 
 def repacked(png: str) -> str:
-    """A PNG in base64 in fewer bytes: the same pixels, without an alpha channel that hides nothing; else as it is."""
+    """A PNG in base64 in fewer bytes: the same pixels, without an opaque alpha channel; as it is if that saves none."""
+    from PIL import Image
+
     content = base64.b64decode(png)
     image = Image.open(io.BytesIO(content))
     if image.mode == "RGBA" and image.getextrema()[3] == (255, 255):
@@ -179,16 +203,21 @@ def data_used(notebook: NotebookNode) -> str:
     return "real data" if "datos reales" in text else "no data"
 
 
-def render(paths: Iterable[Path], out_dir: Path) -> list[Path]:
+def render(paths: Iterable[str | Path], out_dir: str | Path) -> list[Path]:
     """Turn notebooks into HTML pages that hold their figures and styles; only formulas ask the network for MathJax.
 
     Returns:
         The pages, <out_dir>/<notebook>.html.
+
+    Raises:
+        NotebookError: as read_notebook.
     """
+    from nbconvert import HTMLExporter
+
     exporter = HTMLExporter(raw_template=PAGE, embed_images=True, language_code="es")
     pages = []
     for path in map(Path, paths):
-        notebook = nbformat.read(path, as_version=4)
+        notebook = read_notebook(path)
         resources = {"metadata": {"name": path.stem, "path": str(path.resolve().parent)}}
         page, _ = exporter.from_notebook_node(notebook, resources=resources)
         pages.append(write_text(Path(out_dir) / f"{path.stem}.html", page))
@@ -196,6 +225,6 @@ def render(paths: Iterable[Path], out_dir: Path) -> list[Path]:
 
 
 def _relative(path: Path) -> str:
-    """A path as a reader at the repository root would type it."""
+    """A path as seen from the repository root."""
     path = path.resolve()
     return str(path.relative_to(settings.ROOT)) if path.is_relative_to(settings.ROOT) else str(path)

@@ -9,7 +9,6 @@ from pathlib import Path
 from string import Template
 from typing import NamedTuple
 
-import nbformat
 from latex2mathml.converter import convert
 from nbconvert import HTMLExporter
 from nbconvert.filters import markdown2html
@@ -18,21 +17,22 @@ from pygments.formatters import HtmlFormatter
 
 from helpers import settings
 from helpers.files import write_text
+from helpers.report.notebooks import read_notebook
 from helpers.report.readme import readme_table
 from helpers.report.rules import FENCE, headings
 
 PAGES = files("helpers.report") / "pages"
 TITLE = "Redes recurrentes para texto, en siete cuadernos"
 LICENCES = "Licences of the data"  # README's heading
-TELLING = "portada"  # tag of the code cell whose figure stands for the notebook on the index
+COVER = "portada"  # tag of the code cell whose figure the index shows
 NO_DESCRIPTION = "No description has been provided for this image"  # what nbconvert writes
 CODE_SPAN = re.compile(r"(`+).+?\1", re.DOTALL)
-# as in pandoc: no space inside the dollars, no digit after them; an amount of money is not a formula, and code (marked
-# by \0 when formulas are looked for) is in none
+# as in pandoc: no space inside the dollars, no digit after them: an amount of money is no formula; code, by then marked
+# with \0, is in none
 FORMULA = re.compile(r"\$\$(?P<block>[^\0]+?)\$\$|(?<![\\$\w])\$(?=\S)(?P<inline>[^$\n\0]+?)(?<=\S)\$(?![\d\w])")
 TABLE = re.compile(r"<table\b.*?</table>", re.DOTALL)
 LINK = re.compile(r"\[(?P<text>[^\]]+)\]\(notebooks/(?P<name>\w+)\.ipynb\)")
-OUTSIDE = re.compile(r'<img\b[^>]*\bsrc="(?!data:)([^"]*)"')
+OUTSIDE = re.compile(r'<(img|script|link|iframe)\b[^>]*\b(?:src|href)="(?!data:)([^"]*)"')
 REPRODUCE = """## Cómo se reproduce
 
 Con Python 3.11 y GNU make, en una copia del repositorio:
@@ -48,7 +48,7 @@ Los datos se descargan de sus direcciones oficiales y se verifican antes de usar
 
 
 class Page(NamedTuple):
-    """A rendered notebook and what the index says of it."""
+    """A rendered notebook and what the index shows of it."""
 
     name: str  # of the file, without extension
     title: str
@@ -63,18 +63,21 @@ class Page(NamedTuple):
         return self.title.partition(":")[0]
 
 
-def build_site(paths: Iterable[Path], out_dir: Path, *, results_dir: Path | None = None) -> list[Path]:
+def build_site(
+    paths: Iterable[str | Path], out_dir: str | Path, *, results_dir: str | Path | None = None
+) -> list[Path]:
     """Write index.html and <notebook>.html for every notebook, as it stands.
 
     Returns:
         The pages, the index first.
 
     Raises:
-        ValueError: no notebooks, one without a title, a formula that cannot be read, an image that lies elsewhere.
+        NotebookError: a notebook that cannot be read.
+        WrongValue: no notebooks, one without a title, a formula that cannot be read, an image that lies elsewhere.
     """
     pages = [read_page(path) for path in sorted(map(Path, paths), key=lambda path: path.name)]
     if not pages:
-        raise ValueError("no notebooks: there is no site to build")
+        raise settings.WrongValue("no notebooks: there is no site to build")
     written = [_write(out_dir, "index", TITLE, _index(pages, results_dir), pages)]
     for number, page in enumerate(pages):
         body = _contents(page) + page.body + _turn(pages, number)
@@ -82,24 +85,23 @@ def build_site(paths: Iterable[Path], out_dir: Path, *, results_dir: Path | None
     return written
 
 
-def read_page(path: Path) -> Page:
+def read_page(path: str | Path) -> Page:
     """Render one notebook; formulas become MathML."""
-    notebook = nbformat.read(path, as_version=4)
+    path, notebook = Path(path), read_notebook(path)
     titles = [text for _, level, text in headings(notebook) if level == 1]
     if not titles:
         raise settings.WrongValue(f"{path.name}: no title (a heading of level 1 in its first cell)")
     question = _paragraph(notebook, "**La pregunta.**")
     lesson = _first_point(notebook, "Qué aprendimos")
-    figure = _telling_figure(notebook)
+    figure = _cover(notebook)
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
             cell.source = with_mathml(cell.source)
-    # nbconvert's own embed_images takes MathML apart; attachments it embeds anyway
+    # nbconvert's own embed_images breaks MathML; attachments it embeds anyway
     body, _ = HTMLExporter(template_name="basic").from_notebook_node(notebook)
     if elsewhere := OUTSIDE.search(body):
-        raise settings.WrongValue(
-            f"{path.name}: image {elsewhere[1]!r} lies outside the notebook: attach it to its cell"
-        )
+        kind, address = {"img": "image"}.get(elsewhere[1], elsewhere[1]), elsewhere[2]
+        raise settings.WrongValue(f"{path.name}: {kind} {address!r} lies outside the notebook: attach it to its cell")
     body = body.replace(NO_DESCRIPTION, "Figura; la describe el texto que la acompaña")
     return Page(path.stem, titles[0], scrolling_tables(body), question, lesson, figure)
 
@@ -108,7 +110,7 @@ def with_mathml(source: str) -> str:
     """Markdown with its formulas as MathML, code spans and fenced code left alone.
 
     Raises:
-        ValueError: a formula that cannot be read.
+        WrongValue: a formula that cannot be read.
     """
     kept: list[str] = []
 
@@ -158,10 +160,10 @@ def _first_point(notebook: NotebookNode, heading: str) -> str:
     return ""
 
 
-def _telling_figure(notebook: NotebookNode) -> str:
-    """The figure of the cell that is tagged for it, else the largest one, as a data address."""
+def _cover(notebook: NotebookNode) -> str:
+    """The figure of the cell tagged COVER, else the largest one, as a data address."""
     figures = [
-        (TELLING in cell.metadata.get("tags", []), len(output.data["image/png"]), output.data["image/png"])
+        (COVER in cell.metadata.get("tags", []), len(output.data["image/png"]), output.data["image/png"])
         for cell in notebook.cells
         if cell.cell_type == "code"
         for output in cell.outputs
@@ -186,7 +188,7 @@ def _index(pages: list[Page], results_dir: Path | None) -> str:
 
 
 def _linked(table: str, pages: list[Page]) -> str:
-    """Links to notebooks become links to their pages, by their short titles; without a page, only the text stays."""
+    """Links to notebooks become links to their pages, by their short titles; without a page only the text stays."""
     names = {page.name: page.label for page in pages}
 
     def link(match: re.Match) -> str:
@@ -196,7 +198,7 @@ def _linked(table: str, pages: list[Page]) -> str:
 
 
 def _in_spanish(table: str) -> str:
-    """A Markdown table whose cells are those of README, in Spanish where pages/spanish.json knows them."""
+    """A Markdown table with README's cells in Spanish, as far as pages/spanish.json has them."""
     words = json.loads((PAGES / "spanish.json").read_text(encoding="utf8"))
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()]
     return "\n".join(f"| {' | '.join(words.get(cell, cell) for cell in row)} |" for row in rows)
@@ -208,9 +210,9 @@ def _card(page: Page) -> str:
     return f'<section class="card">{heading}{page.question}{page.lesson}{picture}</section>'
 
 
-def _licences(readme: Path | None = None) -> str:
+def _licences() -> str:
     """README's table of the licences, as the publishers state them."""
-    text = (readme or settings.ROOT / "README.md").read_text(encoding="utf8")
+    text = (settings.ROOT / "README.md").read_text(encoding="utf8")
     section = re.search(rf"^## {LICENCES}\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
     if section is None or not (rows := re.findall(r"^\| (?!Data |-).*\|$", section[1], re.MULTILINE)):
         raise settings.WrongValue(f"README.md: no table under the heading {LICENCES!r}")
@@ -234,7 +236,7 @@ def _turn(pages: list[Page], number: int) -> str:
     return f'<nav class="turn" aria-label="Anterior y siguiente">{left}{right}</nav>'
 
 
-def _write(out_dir: Path, name: str, title: str, body: str, pages: list[Page]) -> Path:
+def _write(out_dir: str | Path, name: str, title: str, body: str, pages: list[Page]) -> Path:
     style = (PAGES / "style.css").read_text(encoding="utf8")
     style += HtmlFormatter(style="default").get_style_defs(".highlight")
     links = [("index", "Inicio"), *((page.name, page.label) for page in pages)]

@@ -1,12 +1,13 @@
 """What the three tasks share: configurations by name and by hash, the result of a training, models that read texts."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, ClassVar, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import Tensor, nn
 
@@ -15,6 +16,9 @@ from helpers.data.batching import make_loader
 from helpers.files import hash_of
 from helpers.model.checkpoints import CheckpointError, load_checkpoint, save_checkpoint
 from helpers.model.training import History, evaluate
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 VERSION = 1  # of saved models: raise it when what is saved can no longer be read as before
 C = TypeVar("C")

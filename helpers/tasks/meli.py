@@ -1,12 +1,14 @@
 """MeLi titles: configurations by name, a model that reads titles, and its training. The corpus is in meli_titles."""
 
+from __future__ import annotations
+
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import Tensor, nn
 
@@ -29,6 +31,9 @@ from helpers.model.scoring import class_scores
 from helpers.model.training import History, Loaders, classification_step
 from helpers.tasks.base import Result, TextModel, check_texts, loaded, named, read_saved, training_facts
 from helpers.tasks.meli_titles import FIRST_SPLIT_SEED, FOLDS, categories, folds, is_whole, load, prepared, split
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["FIRST_SPLIT_SEED", "FOLDS", "categories", "folds", "is_whole", "load", "split"]  # of meli_titles
 
@@ -215,7 +220,7 @@ class MeliModel(TextModel):
         return {"categories": self.categories, "reader": self.reader.description()}
 
     @classmethod
-    def load(cls, folder: str | Path) -> "MeliModel":
+    def load(cls, folder: str | Path) -> MeliModel:
         """Read what save() wrote, onto the device that DEVICE names.
 
         Raises:

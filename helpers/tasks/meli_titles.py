@@ -7,14 +7,15 @@ What is prepared lies under `artifacts/meli/`, in a folder named by a hash of co
 built when missing. Tensors are safetensors, the rest JSON.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 import torch
-from sklearn.model_selection import StratifiedKFold
 
 from helpers import settings
 from helpers.data.batching import Ragged
@@ -25,6 +26,9 @@ from helpers.data.text import PADDING, UNKNOWN, Vocabulary, clean_tokens, stopwo
 from helpers.data.vectors import EPOCHS, TrainedVectors, embedding_matrix, read_vectors, train_vectors
 from helpers.files import digest, hash_of, sha256_of
 from helpers.model.checkpoints import DESCRIPTION, CheckpointError, load_checkpoint, save_checkpoint
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FIRST_SPLIT_SEED = 1  # 0 is for development; reported seeds begin here
 FOLDS = 5
@@ -44,6 +48,8 @@ def load(rows: int | None = None) -> pd.DataFrame:
         rows: take whole categories, drawn by a seed, up to about this many titles (profile quick: few titles of many
             categories teach nothing in the time there is); None takes all.
     """
+    import pandas as pd
+
     frame = load_meli(columns=TITLE_COLUMNS)
     attrs = frame.attrs
     if rows is not None and rows < len(frame):
@@ -80,6 +86,8 @@ def split(frame: pd.DataFrame, seed: int) -> Split:
 
 def folds(frame: pd.DataFrame, *, count: int = FOLDS, seed: int = FIRST_SPLIT_SEED) -> Iterator[tuple]:
     """(train rows, test rows) of each fold, stratified: every row is tested once."""
+    from sklearn.model_selection import StratifiedKFold
+
     splitter = StratifiedKFold(count, shuffle=True, random_state=seed)
     yield from splitter.split(np.zeros(len(frame)), frame["target"])
 

@@ -1,12 +1,14 @@
 """SMS spam: configurations by name, the splits, a model that reads messages, and its training."""
 
+from __future__ import annotations
+
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import Tensor
 
@@ -24,6 +26,9 @@ from helpers.model.networks import RecurrentEncoder, TextClassifier, TokenEmbedd
 from helpers.model.recovery import recovery
 from helpers.model.training import History, Loaders, classification_step
 from helpers.tasks.base import Result, TextModel, check_texts, loaded, named, read_saved, training_facts
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 REVISION = 1  # raise it when numbers change on purpose: the rows of the studies are then run again
 
@@ -205,7 +210,7 @@ class SpamModel(TextModel):
         return {"tokens": self.vocabulary.tokens[2:], "features": self.features.names if self.features else None}
 
     @classmethod
-    def load(cls, folder: str | Path) -> "SpamModel":
+    def load(cls, folder: str | Path) -> SpamModel:
         """Read what save() wrote, onto the device that DEVICE names.
 
         Raises:
