@@ -12,6 +12,8 @@ FUZZ = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
 settings.register_profile("quick", max_examples=200, derandomize=True, **FUZZ)
 settings.register_profile("long", max_examples=2000, derandomize=True, **FUZZ)
 settings.register_profile("new", max_examples=2000, **FUZZ)
+settings.register_profile("unit", deadline=None)  # on a busy machine the first example may wait for an import
+settings.load_profile("unit")
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,7 @@ import re
 import zipfile
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from nltk.tokenize import word_tokenize
 
@@ -34,7 +34,6 @@ def by_steps(title):
     return trace(title)[-1][1]
 
 
-@settings(deadline=None)  # the first example imports gensim
 @given(st.one_of(st.text(max_size=60), odd_texts))
 def test_one_pass_gives_what_the_steps_of_gensim_give(title):
     assert clean(title) == by_steps(title)
@@ -46,7 +45,6 @@ def test_one_pass_and_steps_agree_on_chosen_cases(title):
     assert clean_tokens(title) == by_steps(title).split()
 
 
-@settings(deadline=None)
 @given(st.one_of(st.text(max_size=60), odd_texts))
 @example("I cannot say")
 def test_nltks_tokens_are_ours_but_for_english_contractions(title):

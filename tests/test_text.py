@@ -6,7 +6,7 @@ import unicodedata
 
 import pandas as pd
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from helpers.data.batching import EncodedTexts, SubwordTitles, WordTitles
@@ -44,7 +44,6 @@ TOKENIZERS = {
 
 
 @pytest.mark.parametrize("name", TOKENIZERS)
-@settings(deadline=None)
 @given(text=st.text(max_size=40) | st.text("aeEnÑ´1 '-’\u0301\u0303\u0308\u1f7bé<>", max_size=20))
 @example(text=ACCENTED)
 def test_tokens_do_not_depend_on_the_unicode_form(name, text):
