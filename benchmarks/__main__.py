@@ -1,12 +1,12 @@
 """Run the comparisons: `python -m benchmarks`, on real data and an idle machine.
 
-Both sides of a comparison run in turn in the same process. What is measured is added to results/bench.json after each
-comparison, with the state of the machine; a comparison that is run again replaces its own numbers only.
+Both sides of a comparison run in turn in the same process, on the CPU; "device" compares a CUDA device with it. Results
+are added to results/bench.json after each comparison, with the state of the machine; a comparison that is run again
+replaces its own numbers only.
 """
 
 import argparse
 import os
-import platform
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks import cleaning, epochs, gemm, inference, passing, training
+from benchmarks import cleaning, device, epochs, gemm, inference, passing, training
 from benchmarks.harness import OTHERS, QUICK, Outcome, Row, Sizes, Watch, others_now, table, warning
 from helpers import settings
 from helpers.report.results import read_results, write_results
@@ -28,22 +28,18 @@ COMPARISONS: dict[str, Run] = {
     "inference": inference.run,
     "epochs": epochs.run,
     "passing": passing.run,
+    "device": device.run,
 }
-CODE = ("helpers/data", "helpers/model", "helpers/tasks", "benchmarks")
 NAME = "bench"
 
 
 def processor() -> str:
-    """The processor's name, and the number of its cores that we see."""
-    path, name = Path("/proc/cpuinfo"), platform.processor() or platform.machine()
-    if path.is_file():
-        lines = path.read_text(encoding="utf8").splitlines()
-        name = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), name)
-    return f"{name}, {psutil.cpu_count()} cores"
+    """The processor, and the number of its cores that we see."""
+    return f"{settings.processor()}, {psutil.cpu_count()} cores"
 
 
 def measure(name: str, run: Run, sizes: Sizes, *, load: float) -> tuple[Outcome, dict]:
-    """Run a comparison; what it found, and its entry in the results.
+    """Run a comparison; its outcome, and its entry in the results.
 
     Args:
         load: 1 minute load average before the first comparison.
@@ -52,7 +48,8 @@ def measure(name: str, run: Run, sizes: Sizes, *, load: float) -> tuple[Outcome,
     before = others_now()
     _say(warning(f"before {name}", before, load))
     watch = Watch()
-    outcome = run(sizes)
+    with settings.environment(**({} if name == "device" else {"DEVICE": "cpu"})):
+        outcome = run(sizes)
     during = watch.others()
     _say(warning(f"during {name}", during))
     state = {"others_before": before, "others_during": during, "load_before_the_run": load}
@@ -71,7 +68,7 @@ def measure(name: str, run: Run, sizes: Sizes, *, load: float) -> tuple[Outcome,
 
 
 def record(entries: Mapping[str, dict]) -> Path:
-    """Write bench.json with these comparisons; those it holds of others stay."""
+    """Write bench.json with these comparisons; its entries of others stay."""
     if (settings.results_dir() / f"{NAME}.json").exists():
         try:
             kept = read_results(NAME)["info"].get("comparisons", {})
@@ -102,13 +99,18 @@ def run_all(names: Sequence[str], sizes: Sizes) -> list[Row]:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Read the command line."""
+    """The command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.splitlines()[0])
     parser.add_argument("--only", action="append", choices=COMPARISONS, metavar="NAME", help=", ".join(COMPARISONS))
     parser.add_argument("--quick", action="store_true", help="tiny sizes, one round, results to build/results")
     options = parser.parse_args(arguments)
     os.environ["PROFILE"] = "quick" if options.quick else "full"
-    run_all(options.only or list(COMPARISONS), QUICK if options.quick else Sizes())
+    names = options.only or list(COMPARISONS)
+    if "device" in names and (reason := device.missing()):
+        print(f"device: {reason}")
+        names = [name for name in names if name != "device"]
+    if names:
+        run_all(names, QUICK if options.quick else Sizes())
 
 
 def _say(text: str | None) -> None:

@@ -1,4 +1,4 @@
-"""Titles cleaned and cut into tokens in a second: ours against the course's recipe."""
+"""Titles cleaned and tokenised per second: ours against the course's recipe."""
 
 from benchmarks import references
 from benchmarks.corpus import titles
@@ -7,7 +7,7 @@ from helpers.data.text import clean_tokens
 
 
 def run(sizes: Sizes) -> Outcome:
-    """Compare, after a look at whether both come to the same tokens.
+    """Compare, after checking that both give the same tokens.
 
     Raises:
         RuntimeError: our tokens are not those of gensim's filters.
@@ -17,7 +17,7 @@ def run(sizes: Sizes) -> Outcome:
     texts, ours = raw.tolist(), [clean_tokens(title) for title in raw]
     if ours != [references.filtered(title).split() for title in texts]:
         raise RuntimeError("our tokens are not those of gensim's filters: tests/test_cleaning.py should have said so")
-    cut = sum(mine != its for mine, its in zip(ours, references.clean(raw), strict=True))
+    cut = sum(mine != theirs for mine, theirs in zip(ours, references.clean(raw), strict=True))
 
     def clean_all() -> int:
         return len([clean_tokens(title) for title in texts])

@@ -1,4 +1,4 @@
-"""Epochs of SMS and SICK: batches of like length on dense recurrences against packed random batches."""
+"""Epochs of SMS and SICK: dense recurrences on batches of similar length against packed random batches."""
 
 from dataclasses import replace
 
@@ -8,7 +8,7 @@ from torch.utils.data import Dataset
 from benchmarks.harness import Outcome, Row, Side, Sizes, alternate, details
 from benchmarks.references import packed_twin
 from helpers import settings
-from helpers.data.batching import EncodedPairs, make_loader
+from helpers.data.batching import make_loader
 from helpers.data.corpora import ENTAILMENTS
 from helpers.model.metrics import to_similarity
 from helpers.model.training import Step, classification_step, train_epoch
@@ -17,7 +17,7 @@ from helpers.tasks import sick, sms
 from helpers.tasks.sick import SimilarityModel, make_step
 
 GOAL = 1.5
-ROUNDS = 3  # times those of the other comparisons: epochs of some seconds feel all that the machine does beside
+ROUNDS = 3  # times those of the other comparisons: a short epoch varies with all else that the machine does
 
 
 def both_sides(network: torch.nn.Module, data: Dataset, batch_size: int, strategy: str, step: Step, clip) -> dict:
@@ -38,7 +38,7 @@ def both_sides(network: torch.nn.Module, data: Dataset, batch_size: int, strateg
 
 
 def sms_sides(name: str, rows: int | None) -> tuple[dict[str, Side], dict]:
-    """The training side of split 0."""
+    """An epoch over the training side of split 0."""
     config = sms.CONFIGS[name]
     frame = sms.load(rows)
     split = sms.split(frame, settings.SEED, valid_share=0)
@@ -52,7 +52,7 @@ def sms_sides(name: str, rows: int | None) -> tuple[dict[str, Side], dict]:
 
 
 def sick_sides(name: str, rows: int | None) -> tuple[dict[str, Side], dict]:
-    """The training side of fold 0."""
+    """An epoch over the training side of fold 0."""
     config = sick.CONFIGS[name]
     frame = sick.load()
     chosen = sick.split(frame, "cv0", rows=rows).take(frame)
@@ -61,7 +61,7 @@ def sick_sides(name: str, rows: int | None) -> tuple[dict[str, Side], dict]:
     model = SimilarityModel(config, words.reader.vocabulary, words.matrix)
     targets = to_similarity(chosen.train["relatedness"])
     labels = [ENTAILMENTS.index(label) for label in chosen.train["entailment"]]
-    data = EncodedPairs(*sick.sentences(chosen.train), model.reader, targets=targets, labels=labels)
+    data = model.dataset(*sick.sentences(chosen.train), targets=targets, labels=labels)
     sides = both_sides(model.network, data, config.batch_size, "sorted", make_step(config), config.clip)
     return sides, describe_data(sick=chosen.train)
 

@@ -1,4 +1,4 @@
-"""What share of the machine's rate of matrix products our training reaches, and where the rest of the time goes."""
+"""Share of the machine's rate of matrix products that our training reaches, and where the rest of the time goes."""
 
 import torch
 from torch.profiler import ProfilerActivity, profile
@@ -27,7 +27,7 @@ def lstm_backward_operations(*shapes, **named) -> int:
 
 
 def counter() -> FlopCounterMode:
-    """torch's counter of matrix products, taught the fused LSTM of the CPU."""
+    """torch's counter of matrix products, with the fused LSTM of the CPU added."""
     aten = torch.ops.aten
     fused = {aten.mkldnn_rnn_layer: lstm_operations, aten.mkldnn_rnn_layer_backward: lstm_backward_operations}
     return FlopCounterMode(display=False, custom_mapping=fused)
@@ -63,7 +63,7 @@ def spent(call: Side) -> list[dict]:
 
 
 def training(known: Titles, sizes: Sizes, *, freeze: bool) -> Side:
-    """A window of batches trained on, always the same one; a round of it gives how many titles it has."""
+    """A round: training on one window of batches, always the same; returns its number of titles."""
     model = known.model(word_config(freeze=freeze))
     optimizers, _ = meli.make_optimizers(model.config, model.network, 1)
     window, step = next(our_windows(known, model, sizes)), meli.titles_step(0.0)

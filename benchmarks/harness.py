@@ -1,4 +1,4 @@
-"""How anything is timed here: sides in turn, medians, and a word on what else the machine was doing."""
+"""How everything is timed here: sides in turn, medians, and a warning where the machine is not idle."""
 
 import gc
 import time
@@ -16,13 +16,14 @@ Side = Callable[[], float]  # runs one round and returns how much it did
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much is run. The defaults are what results/bench.json holds."""
+    """How much is run; results/bench.json was made with the defaults."""
 
     rounds: int = 5
     warm_up: int = 1  # rounds that are run and not counted
     titles: int | None = None  # MeLi titles, None for all
     cleaned: int = 20_000  # titles in a round of cleaning
     batches: int = 60  # batches in a round of training
+    trained: int = 8_192  # titles in a round of training on a device
     inferred: int = 6_000  # titles in a round of inference
     singles: int = 1_000  # titles in a round of single predictions
     gemm: int = 2_048  # side of the square matrices
@@ -31,8 +32,8 @@ class Sizes:
 
 
 QUICK = Sizes(
-    rounds=1, warm_up=1, titles=1_000, cleaned=50, batches=2, inferred=40, singles=3, gemm=128, passing_epochs=1,
-    rows=100,
+    rounds=1, warm_up=1, titles=1_000, cleaned=50, batches=2, trained=256, inferred=40, singles=3, gemm=128,
+    passing_epochs=1, rows=100,
 )  # fmt: skip
 
 
@@ -41,8 +42,8 @@ class Row:
     """A line of the table: our number, beside a reference where there is one.
 
     Args:
-        name: what the metrics are called, "meli.training".
-        what: what a reader is told.
+        name: of the metrics, "meli.training".
+        what: description for a reader.
         unit: of both numbers.
         goal: of the factor by which we are better, where there is a reference; else of our number.
         lower_is_better: seconds; else rates.
@@ -58,14 +59,14 @@ class Row:
 
     @property
     def factor(self) -> float | None:
-        """How many times better than the reference; None without one."""
+        """How many times better than the reference; None without a reference."""
         if self.reference is None:
             return None
         return self.reference / self.ours if self.lower_is_better else self.ours / self.reference
 
     @property
     def reached(self) -> bool | None:
-        """Is the goal reached? None without one."""
+        """Whether the goal is reached; None without a goal."""
         if self.goal is None:
             return None
         if self.factor is None and self.lower_is_better:
@@ -73,7 +74,7 @@ class Row:
         return (self.ours if self.factor is None else self.factor) >= self.goal
 
     def metrics(self) -> dict[str, float]:
-        """As results hold them."""
+        """Its numbers by name, for the results."""
         values = {"ours": self.ours, "reference": self.reference, "factor": self.factor}
         return {f"{self.name}.{key}": float(value) for key, value in values.items() if value is not None}
 
@@ -84,7 +85,7 @@ class Outcome:
 
     Args:
         rows: of the table.
-        details: what stands behind them, as JSON holds it: rounds, profiles.
+        details: the measurements behind them, for JSON: rounds, profiles.
         data: of describe_data().
         notes: printed below the table.
     """
@@ -103,7 +104,7 @@ class Rounds:
 
     @property
     def rate(self) -> float:
-        """Median over the rounds of what was done in a second."""
+        """Amount per second, the median over the rounds."""
         return median(amount / seconds for amount, seconds in self.measured)
 
 
@@ -123,12 +124,12 @@ def alternate(sides: Mapping[str, Side], sizes: Sizes) -> dict[str, Rounds]:
 
 
 def details(rounds: Mapping[str, Rounds]) -> dict:
-    """The rounds as JSON holds them."""
+    """The rounds, for JSON."""
     return {"rounds": {name: side.measured for name, side in rounds.items()}}
 
 
 def windows(loader: DataLoader, lengths: np.ndarray, batches: int, *, seed: int) -> Iterator[DataLoader]:
-    """Without end: loaders of about so many batches, each with the mix of widths of a whole epoch.
+    """Yield for ever loaders of about so many batches, each with the mix of widths of a whole epoch.
 
     Args:
         loader: its batch_sampler is asked once, for the batches of one epoch.
@@ -144,16 +145,16 @@ def windows(loader: DataLoader, lengths: np.ndarray, batches: int, *, seed: int)
 
 
 class Watch:
-    """What the rest of the machine does from now on."""
+    """Measures what other processes do from its creation on."""
 
     def __init__(self):
         self.begin = self._now()
 
     @staticmethod
     def _now() -> tuple[float, float, float]:
-        """Seconds of CPU: there were, were used, were used by this process."""
+        """Seconds of CPU: available, used, used by this process."""
         times, own = psutil.cpu_times(), psutil.Process().cpu_times()
-        guests = getattr(times, "guest", 0.0) + getattr(times, "guest_nice", 0.0)  # user and nice hold them too
+        guests = getattr(times, "guest", 0.0) + getattr(times, "guest_nice", 0.0)  # user and nice contain them
         total = sum(times) - guests
         return total, total - times.idle - getattr(times, "iowait", 0.0), own.user + own.system
 
@@ -164,18 +165,18 @@ class Watch:
 
 
 def others_now(seconds: float = 1.0) -> float:
-    """Share of all cores' time that other processes use while we sleep."""
+    """Share of all cores' time that other processes use during a short sleep."""
     watch = Watch()
     time.sleep(seconds)
     return watch.others()
 
 
 def warning(when: str, others: float, load: float = 0.0) -> str | None:
-    """A loud one where the machine is not idle; None where it is.
+    """A loud warning where the machine is not idle; None where it is.
 
     Args:
         when: "before meli.cleaning".
-        others: of others_now() or Watch.others().
+        others: from others_now() or Watch.others().
         load: 1 minute load average before anything of ours ran.
     """
     if others <= OTHERS and load <= 1:

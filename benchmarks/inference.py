@@ -1,4 +1,4 @@
-"""Titles foretold in a second, and the time that a single one takes."""
+"""Titles per second of inference, and the time that a single one takes."""
 
 import time
 
@@ -6,35 +6,25 @@ import numpy as np
 from sklearn.pipeline import Pipeline
 
 from benchmarks import references
-from benchmarks.corpus import Titles, titles, word_config
+from benchmarks.corpus import Titles, best_model, titles, word_config
 from benchmarks.harness import Outcome, Row, Sizes, alternate, details
-from helpers import settings
-from helpers.data.batching import SubwordTitles
 from helpers.model.baselines import MELI_BASELINES
-from helpers.tasks.meli import CONFIGS, MeliModel
+from helpers.tasks.meli import MeliModel
 from helpers.tasks.meli_studies import BEST_BASELINE
 
 SLOWEST_MS = 5.0
 
 
-def best_model(known: Titles) -> MeliModel:
-    """Our best configuration with its whole dictionary of subwords, untrained: as fast as trained."""
-    settings.seed_everything(settings.SEED)
-    config, train = CONFIGS["best"], known.frame["title"].to_numpy()[known.parts.train]
-    reader = SubwordTitles.build(train, min_count=config.min_count, pairs=config.pairs)
-    return MeliModel(config, reader, known.categories)
-
-
-def quick_peer(known: Titles) -> Pipeline:
-    """The best linear peer with all its features and weights, after one pass: as fast as after all of them."""
+def quick_baseline(known: Titles) -> Pipeline:
+    """The best linear baseline with all its features and weights after one pass: as fast as after all of them."""
     pipeline = MELI_BASELINES[BEST_BASELINE]()
     pipeline[-1].set_params(max_iter=1, tol=None)
-    train = known.frame.iloc[known.parts.train]
+    train = known.frame.iloc[known.split.train]
     return pipeline.fit(train["title"].to_numpy(), train["target"].to_numpy())
 
 
 def milliseconds(model: MeliModel, raw: list[str]) -> list[float]:
-    """Of model.predict for every title alone."""
+    """Time of every title alone, with its likeliest categories."""
     taken = []
     for title in raw:
         start = time.perf_counter()
@@ -60,19 +50,19 @@ def single_rows(models: dict[str, MeliModel], raw: list[str], sizes: Sizes) -> l
 
 
 def run(sizes: Sizes) -> Outcome:
-    """From raw titles to classes, all sides; then one title at a time."""
+    """From raw titles to classes, all models; then one title at a time."""
     known = titles(sizes.titles)
     raw = known.valid_titles(sizes.inferred)
     texts = raw.to_numpy()
     models = {"words": known.model(word_config(freeze=True)), "best": best_model(known)}
-    course, peer = known.course_model(freeze=True), quick_peer(known)
+    course, baseline = known.course_model(freeze=True), quick_baseline(known)
     index, stop_words = known.reader.vocabulary.index, known.reader.stop_words
     rounds = alternate(
         {
             "words": lambda: len(models["words"].predict_proba(texts).argmax(1)),
             "best": lambda: len(models["best"].predict_proba(texts).argmax(1)),
             "recipe": lambda: len(references.predict(course, raw, index, stop_words)),
-            "peer": lambda: len(peer.predict(texts)),
+            "peer": lambda: len(baseline.predict(texts)),
         },
         sizes,
     )

@@ -1,4 +1,4 @@
-"""Kill a training with SIGKILL at random moments, take it up each time, and compare its end with an unbroken run.
+"""Kill a training with SIGKILL at random moments, resume it each time, and compare its end with an unbroken run.
 
     PROFILE=full THREADS=1 python benchmarks/kills.py --kills 20
 
@@ -7,7 +7,6 @@ came out identical, and writes results/kills.json. Exit status 1 where they did 
 """
 
 import argparse
-import hashlib
 import json
 import os
 import random
@@ -22,7 +21,7 @@ ROWS, EPOCHS = 20_000, 4
 
 
 def train(folder: Path) -> None:
-    """What is killed: train, then write weights and metrics."""
+    """The process that is killed: train, then write weights and metrics."""
     from helpers.tasks import meli
 
     result = meli.train("baseline", split_seed=1, model_seed=1, rows=ROWS, epochs=EPOCHS, verbose=True)
@@ -33,7 +32,7 @@ def train(folder: Path) -> None:
 
 
 def start(folder: Path) -> subprocess.Popen:
-    """A child that trains; its checkpoints lie in folder/artifacts."""
+    """Start a child that trains, with its checkpoints in folder/artifacts."""
     folder.mkdir(exist_ok=True)
     environment = os.environ | {"ARTIFACTS_DIR": str(folder / "artifacts"), "CHECKPOINT_SECONDS": "0.5"}
     with (folder / "log.txt").open("a", encoding="utf8") as log:
@@ -42,13 +41,14 @@ def start(folder: Path) -> subprocess.Popen:
 
 
 def outcome(folder: Path) -> tuple[str, str]:
-    """Digest of the weights, and what was measured."""
-    weights = hashlib.sha256((folder / "model" / "model.safetensors").read_bytes()).hexdigest()
-    return weights, (folder / "end.json").read_text(encoding="utf8")
+    """Hash of the weights, and the metrics file."""
+    from helpers.files import sha256_of
+
+    return sha256_of(folder / "model" / "model.safetensors"), (folder / "end.json").read_text(encoding="utf8")
 
 
 def checkpoints(folder: Path) -> int:
-    """When the newest checkpoint was written, in nanoseconds; 0 where there is none."""
+    """Time of the newest checkpoint in nanoseconds; 0 where there is none."""
     files = folder.glob("artifacts/recovery/*/[ab]/model.json")
     return max((path.stat().st_mtime_ns for path in files), default=0)
 

@@ -1,4 +1,4 @@
-"""What we are compared with, written out: the course's recipe, and packed recurrences on random batches."""
+"""The references that we are compared with: the course's recipe, and packed recurrences on random batches."""
 
 import copy
 from collections.abc import Iterable, Mapping, Sequence
@@ -37,13 +37,13 @@ def filtered(title: str) -> str:
 def clean(titles: pd.Series) -> pd.Series:
     """Filters, then nltk's tokenizer, title by title.
 
-    preserve_line leaves out nltk's search for sentences, which needs a model of its own and would make this slower.
+    preserve_line skips nltk's search for sentences, which needs a model of its own and would make this slower.
     """
     return titles.apply(filtered).apply(lambda title: word_tokenize(title, preserve_line=True))
 
 
 class CourseTitles(Dataset):
-    """A list of ids and a target for every title, handed out one by one."""
+    """A list of ids and a target for every title, read one by one."""
 
     def __init__(self, sequences: Sequence[list[int]], targets: Sequence[int]):
         self.sequences, self.targets = sequences, targets
@@ -71,7 +71,7 @@ def course_loader(data: CourseTitles, *, generator: torch.Generator | None = Non
 class CourseClassifier(nn.Module):
     """Embedding, nn.LSTM over the padded batch, linear layer on the last states of both directions.
 
-    It is told no lengths: the forward direction ends, and the backward one begins, in the padding.
+    It knows no lengths: the forward direction ends, and the backward one begins, in the padding.
     """
 
     def __init__(self, num_tokens: int, num_classes: int, *, dim=300, hidden_size=128, freeze=False, dropout=0.1):
@@ -94,7 +94,7 @@ def course_adam(model: nn.Module) -> torch.optim.Adam:
 
 
 def train_batches(model: CourseClassifier, loader: Iterable, optimizer: torch.optim.Optimizer) -> int:
-    """The training loop; how many titles it saw."""
+    """The training loop; returns the number of titles."""
     model.train()
     criterion, total, seen = nn.CrossEntropyLoss(), 0.0, 0
     for tokens, targets in loader:
@@ -109,7 +109,7 @@ def train_batches(model: CourseClassifier, loader: Iterable, optimizer: torch.op
 
 @torch.no_grad()
 def predict(model: CourseClassifier, titles: pd.Series, index: Mapping[str, int], stop_words: frozenset[str]) -> Tensor:
-    """(titles,) classes of raw titles: recipe's cleaning, look-up, padded batches in the order given."""
+    """(titles,) classes of raw titles: the recipe's cleaning, look-up, padded batches in the given order."""
     model.eval()
     kept = clean(titles).apply(lambda words: [index.get(word, UNKNOWN) for word in words if word not in stop_words])
     data = CourseTitles([ids or [UNKNOWN] for ids in kept], [0] * len(kept))
@@ -117,7 +117,7 @@ def predict(model: CourseClassifier, titles: pd.Series, index: Mapping[str, int]
 
 
 class PackedRecurrence(nn.Module):
-    """torch's own recurrence over a PackedSequence, with the weights of a RecurrentEncoder and in its place."""
+    """torch's recurrence over a PackedSequence, with the weights of the RecurrentEncoder that it replaces."""
 
     def __init__(self, encoder: RecurrentEncoder):
         super().__init__()
@@ -137,7 +137,7 @@ class PackedRecurrence(nn.Module):
         self.output_size = encoder.output_size
 
     def forward(self, inputs: Tensor, lengths: Tensor) -> Encoded:
-        """As RecurrentEncoder."""
+        """As RecurrentEncoder.forward()."""
         packed = pack_padded_sequence(inputs, lengths.cpu(), batch_first=True, enforce_sorted=False)
         outputs, state = self.recurrence(packed)
         outputs, _ = pad_packed_sequence(outputs, batch_first=True, total_length=inputs.size(1))

@@ -23,7 +23,7 @@ import requests
 from tqdm import tqdm
 
 from helpers import settings
-from helpers.apps import cli_serving, serving
+from helpers.apps import serving
 from helpers.apps.serving import SERVICES
 from helpers.data.corpora import load_meli, load_sick, load_sms
 from helpers.files import write_text
@@ -41,16 +41,16 @@ def served(name: str):
     """The address of a server of this model, on a free port, while it is needed."""
     address = serving.current(name) or serving.register(name)
     with socket.socket() as probe:
-        probe.bind((cli_serving.HOST, 0))
+        probe.bind((settings.HOST, 0))
         port = probe.getsockname()[1]
-    arguments, environment = cli_serving.server(address, port)
+    arguments, environment = serving.server(address, port)
     log = settings.anchored("build") / f"serve-{name}.log"
     log.parent.mkdir(exist_ok=True)
     with log.open("w", encoding="utf8") as out:
         process = subprocess.Popen(arguments, env=environment, stdout=out, stderr=out, start_new_session=True)
     try:
-        wait_until_up(process, f"http://{cli_serving.HOST}:{port}/ping", log)
-        yield f"http://{cli_serving.HOST}:{port}/invocations"
+        wait_until_up(process, f"http://{settings.HOST}:{port}/ping", log)
+        yield f"http://{settings.HOST}:{port}/invocations"
     finally:
         os.killpg(process.pid, signal.SIGTERM)
         process.wait()

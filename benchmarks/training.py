@@ -1,4 +1,4 @@
-"""Titles trained on in a second: equal-length batches and SparseAdam against the course's recipe."""
+"""Titles per second of training: equal-length batches and SparseAdam against the course's recipe."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -19,9 +19,9 @@ GOALS = {"trainable": 6.0, "frozen": 2.5}
 
 
 def our_windows(known: Titles, model, sizes: Sizes) -> Iterator[DataLoader]:
-    """Windows of equal-length batches, as meli.fit makes them."""
+    """Windows of equal-length batches, made as meli.fit makes them."""
     generator = torch.Generator().manual_seed(settings.SEED)
-    side = known.frame.iloc[known.parts.train]
+    side = known.frame.iloc[known.split.train]
     data = model.dataset(side["title"].to_numpy(), side["target"])
     loader = make_loader(data, model.config.batch_size, strategy="equal", generator=generator)
     return windows(loader, loader.dataset.lengths, sizes.batches, seed=settings.SEED)
@@ -33,38 +33,27 @@ def our_side(known: Titles, sizes: Sizes, *, freeze: bool) -> Side:
     optimizers, _ = meli.make_optimizers(model.config, model.network, 1)
     step, drawn = meli.titles_step(0.0), our_windows(known, model, sizes)
 
-    def side() -> int:
-        met, _ = train_epoch(model.network, next(drawn), step, optimizers)
-        return len(met.targets)
-
-    return side
+    return lambda: len(train_epoch(model.network, next(drawn), step, optimizers)[0].targets)
 
 
 def course_side(known: Titles, sizes: Sizes, *, freeze: bool) -> Side:
     """A round of the recipe: as many batches."""
     model = known.course_model(freeze=freeze)
-    train = known.frame.iloc[known.parts.train]
+    train = known.frame.iloc[known.split.train]
     encoded = known.reader.encode(train["title"].to_numpy())
     sequences = [ids.tolist() for ids in map(encoded.tokens.__getitem__, range(len(encoded)))]
     data = references.CourseTitles(sequences, train["target"].tolist())
     loader = references.course_loader(data, generator=torch.Generator().manual_seed(settings.SEED))
-    drawn, optimizer = (
-        windows(loader, encoded.lengths, sizes.batches, seed=settings.SEED),
-        references.course_adam(model),
-    )
+    drawn = windows(loader, encoded.lengths, sizes.batches, seed=settings.SEED)
+    optimizer = references.course_adam(model)
     return lambda: references.train_batches(model, next(drawn), optimizer)
 
 
 def compare(kind: str, sizes: Sizes) -> Outcome:
     """BiLSTM 128 on titles, embeddings "trainable" or "frozen"."""
     known, freeze = titles(sizes.titles), kind == "frozen"
-    rounds = alternate(
-        {
-            "ours": our_side(known, sizes, freeze=freeze),
-            "reference": course_side(known, sizes, freeze=freeze),
-        },
-        sizes,
-    )
+    sides = {"ours": our_side, "reference": course_side}
+    rounds = alternate({name: side(known, sizes, freeze=freeze) for name, side in sides.items()}, sizes)
     row = Row(
         f"meli.training_{kind}", f"training, BiLSTM 128, {kind} 300-d embeddings", "titles/s", rounds["ours"].rate,
         rounds["reference"].rate, goal=GOALS[kind],

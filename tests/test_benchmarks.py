@@ -3,6 +3,7 @@
 import itertools
 import json
 import os
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks import __main__ as command
-from benchmarks import gemm, harness, passing, references
+from benchmarks import device, gemm, harness, passing, references
 from benchmarks.harness import QUICK, Outcome, Row, Sizes, alternate, table, warning, windows
 from helpers.data.batching import Ragged, RaggedTexts, make_loader
 from helpers.data.splits import Split
@@ -97,7 +98,6 @@ def fakes(monkeypatch, tmp_path):
     runs["two"] = lambda given: Outcome([Row("fake.other", "other", "1/s", 5.0)], {})
     monkeypatch.setattr(command, "COMPARISONS", runs)
     monkeypatch.setattr(command, "others_now", lambda: 0.0)
-    monkeypatch.setattr(command, "code_hash", lambda *sources: "0" * 12)
     monkeypatch.setenv("RESULTS_DIR", str(tmp_path))
     return sizes
 
@@ -148,6 +148,35 @@ def test_an_unknown_comparison_is_refused(capsys):
     with pytest.raises(SystemExit):
         command.main(["--only", "nothing"])
     assert "passing" in capsys.readouterr().err
+
+
+def test_without_a_cuda_device_a_line_says_so_and_nothing_is_stored(fakes, monkeypatch, tmp_path, capsys):
+    monkeypatch.setitem(command.COMPARISONS, "device", lambda given: pytest.fail("measured"))
+    for name in ("cpu", "cuda:99"):
+        monkeypatch.setenv("DEVICE", name)
+        command.main(["--quick", "--only", "device"])
+        (line,) = capsys.readouterr().out.splitlines()
+        assert line.startswith(f"device: DEVICE={name}: ")
+    assert not list(tmp_path.iterdir())
+
+
+def test_all_comparisons_but_that_of_devices_run_on_the_cpu(fakes, monkeypatch):
+    seen = []
+    monkeypatch.setenv("DEVICE", "auto")
+    for name in ("one", "device"):
+        monkeypatch.setitem(command.COMPARISONS, name, lambda given: seen.append(os.environ["DEVICE"]) or outcome(1.0))
+    monkeypatch.setattr(device, "missing", lambda: None)
+    command.main(["--quick", "--only", "one", "--only", "device"])
+    assert seen == ["cpu", "auto"]
+
+
+def test_devices_are_compared_at_every_batch_size(monkeypatch):
+    monkeypatch.setenv("DEVICE", "cpu")  # both sides on the CPU: what is run is the same
+    monkeypatch.setenv("THREADS", "1")
+    found = device.run(replace(QUICK, warm_up=0))
+    kinds = itertools.product(("baseline", "best"), (128, 512, 2_048), ("training", "inference"))
+    assert [row.name for row in found.rows] == [f"meli.device_{name}_{kind}_{batch}" for name, batch, kind in kinds]
+    assert all(row.ours > 0 < row.reference for row in found.rows)
 
 
 def test_the_recipe_cleans_and_pads_as_the_course_did():
@@ -220,10 +249,10 @@ def test_the_race_stops_at_the_first_epoch_above_the_score(monkeypatch, tmp_path
     assert os.environ["ARTIFACTS_DIR"] == str(tmp_path)
 
 
-def test_the_peer_is_scored_on_the_validation_side():
+def test_the_baseline_is_scored_on_the_validation_side():
     frame = pd.DataFrame({"title": ["funda azul", "mesa roja"] * 6, "target": [0, 1] * 5 + [0, 0]})
     known = passing.Titles(frame, Split(np.arange(8), np.arange(8, 12), np.arange(0)), None, [])
-    seconds, score = passing.peer_score(known, "word_nb")
+    seconds, score = passing.baseline_score(known, "word_nb")
     assert seconds > 0
     assert score == pytest.approx((2 / 3 + 1) / 2)  # the last title held out carries the wrong target
 

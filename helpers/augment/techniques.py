@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from helpers import settings
 from helpers.augment.edits import delete_word, parts_of_speech, replace_word, words_of
 from helpers.augment.lexicon import Entry, Lexicon, load_lexicon, word_set
 from helpers.augment.new_pairs import PARAPHRASE, check_no_leak, drop_known, leaks, make_pairs, repaired_pairs
@@ -356,7 +357,7 @@ def augment(
         >>> enlarged = pd.concat([train, new])
     """
     if technique not in [*TECHNIQUES, "all"]:
-        raise ValueError(f"technique {technique!r} is not one of {', '.join(TECHNIQUES)}, all")
+        raise settings.WrongValue(f"technique {technique!r} is not one of {', '.join(TECHNIQUES)}, all")
     if (train["partition"] == "test").any():
         raise ValueError("train holds rows of partition test: pass training pairs only")
     if technique != "repaired" and resources is None:

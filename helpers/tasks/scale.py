@@ -78,7 +78,7 @@ def fit_heaps(texts: Sequence[Sequence[str]], *, seed: int) -> HeapsLaw:
     """Least squares between the logarithms, over the last OCTAVES of the growth of the texts in a shuffled order.
 
     Raises:
-        ValueError: the vocabulary does not grow.
+        WrongValue: the vocabulary does not grow.
     """
     import pandas as pd
 
@@ -127,7 +127,7 @@ class Language:
         seed: of the order in which the growth is measured, and of which category gets which size.
 
     Raises:
-        ValueError: all words of the titles are rare, or none is.
+        WrongValue: all words of the titles are rare, or none is.
     """
 
     def __init__(self, frame: "pd.DataFrame", stop_words: Collection[str], *, seed: int):
@@ -230,7 +230,7 @@ def subset_rows(rows: int) -> dict[str, int]:
     """Rows of each subset of a set of so many rows, in the proportions of the course's files.
 
     Raises:
-        ValueError: fewer than 100 rows.
+        WrongValue: fewer than 100 rows.
     """
     if rows < 100:
         raise settings.WrongValue(f"rows={rows}: a set needs at least 100 rows to have all three subsets")
@@ -432,7 +432,7 @@ def merge_entry(entry: dict, path: str | Path | None = None) -> Path:
     """Put an entry into results/scale.json under its number of rows, in one piece; other sizes stay as they are.
 
     Raises:
-        ValueError: the file that is there is none of ours.
+        WrongValue: the file that is there is none of ours.
     """
     path = Path(path or settings.results_dir() / "scale.json")
     content = {"schema": SCHEMA, "sizes": {}}
