@@ -4,8 +4,8 @@ python -m tools.same_numbers rows --tree /path/of/a/checkout --out old.csv --max
 python -m tools.same_numbers rows --out new.csv --max-seconds 120
 python -m tools.same_numbers compare old_results results --rows old.csv new.csv
 
-`rows` runs one row of every study, drawn by a seed from this tree's tables, with the code of the tree that is named (commit
-8d8bed5 or later) and without writing into it; rows that the CSV file holds already are not run again. `compare`
+`rows` runs one row of every study, drawn by a seed from this tree's tables, with the code of the tree that is named
+(commit 8d8bed5 or later) and without writing into it; rows that the CSV file holds already are not run again. `compare`
 writes results/same_numbers.json. Times are not compared; every other digit is.
 """
 
@@ -17,7 +17,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -53,11 +53,16 @@ for name, key in wanted:
 """
 
 
-def draw(max_seconds: float, only: list[str] = ()) -> list[tuple[str, str]]:
-    """(study, key) of one row of every committed table: drawn by a seed among those below `max_seconds`, else the
-    shortest."""
-    drawn = []
-    for path in sorted((COMMITTED / "studies").glob("*.csv")):
+def draw(max_seconds: float, only: Collection[str] = ()) -> list[tuple[str, str]]:
+    """(study, key) of a row of every committed table, drawn by a seed among those below `max_seconds`, else the shortest.
+
+    Raises:
+        ValueError: `only` names no committed study.
+    """
+    drawn, tables = [], sorted((COMMITTED / "studies").glob("*.csv"))
+    if unknown := set(only) - {path.stem for path in tables}:
+        raise ValueError(f"no study {', '.join(sorted(unknown))}: there are {', '.join(path.stem for path in tables)}")
+    for path in tables:
         table = pd.read_csv(path, dtype={"key": str})
         short = table[table["seconds"] <= max_seconds]
         keys = list((short if len(short) else table.nsmallest(1, "seconds"))["key"])
@@ -95,9 +100,11 @@ def read_rows(path: Path) -> list[dict[str, str]]:
 
 
 def _commit(tree: Path) -> str:
-    told = subprocess.run(["git", "-C", tree, "rev-parse", "--short=9", "HEAD"], capture_output=True, text=True)  # noqa: S603, S607
-    changed = subprocess.run(["git", "-C", tree, "diff", "--quiet", "HEAD", "--", "helpers"], capture_output=True)  # noqa: S603, S607
-    return told.stdout.strip() + ("+" if changed.returncode else "")
+    """First digits of the commit that a tree is at, with "+" where its code was changed; "" outside git."""
+    git = ["git", "-C", str(tree)]
+    head = subprocess.run([*git, "rev-parse", "--short=9", "HEAD"], capture_output=True, text=True)  # noqa: S603
+    changed = subprocess.run([*git, "diff", "--quiet", "HEAD", "--", "helpers"], capture_output=True)  # noqa: S603
+    return "" if head.returncode else head.stdout.strip() + ("+" if changed.returncode else "")
 
 
 def of_notebooks(folder: Path) -> dict[str, float]:

@@ -64,7 +64,7 @@ def write_results(notebook: str, metrics: Mapping[str, float], info: Mapping | N
     if faults:
         raise settings.WrongValue(f"results of {notebook} not written: " + "; ".join(faults))
     info |= {"profile": settings.profile(), "versions": settings.versions()}
-    info |= {"threads": settings.threads(), "device": settings.device().type}
+    info |= {"threads": settings.threads(), "device": settings.device().type, "processor": settings.processor()}
     content = {"schema": SCHEMA, "metrics": numbers, "info": info}
     text = json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False, default=_plain)
     return write_text(settings.results_dir() / f"{notebook}.json", text + "\n")
