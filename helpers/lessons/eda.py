@@ -1,10 +1,6 @@
-"""What labelled titles are like before any network: columns, repeats, words, look-alike categories, doubtful titles.
+"""Notebook 01: labelled titles before any network: columns, repeats, words, look-alike categories, doubtful titles.
 
-Two quick classifiers stand here as measuring instruments (centroids, nearest neighbours), not as models to report.
-
-Titles that mislead: which to read, what a reader said of them, and how high a score that leaves within reach.
-
-Figures of the data itself (notebook 01), in the style of plots.py: data in, (figure, axes) out; Spanish labels.
+The two quick classifiers (centroids, nearest neighbours) are measuring instruments, not models to report.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -28,6 +24,13 @@ from helpers.data.corpora import SchemaError, check_one_of
 from helpers.data.text import tokenize
 from helpers.report.plots import COLORS, panels
 
+# of titles: both quick classifiers wrong (agreeing or not), one of them right, both right
+STRATA = ("agree", "disagree", "one_right", "both_right")
+LOSSES = {"label": 0.0, "both": 0.5, "alternative": 1.0, "neither": 0.5}  # judgement -> error it costs
+GREY = "0.45"
+THOUSANDS = FuncFormatter(lambda value, _: f"{value:,.0f}")
+READING_COLORS = {"label": COLORS[0], "both": COLORS[4], "alternative": COLORS[1], "neither": "0.7"}
+
 
 def describe_columns(frame: pd.DataFrame) -> pd.DataFrame:
     """One row per column: dtype, type of what a cell holds, nulls, empty texts or lists, distinct values."""
@@ -42,7 +45,7 @@ def describe_columns(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def balance(labels: pd.Series) -> dict[str, float]:
-    """How evenly rows fall on categories; `evenness` is the entropy over its maximum (Pielou's J), 1 where all tie."""
+    """How evenly rows spread over categories; `evenness` is the entropy over its maximum (Pielou's J), 1 if all tie."""
     sizes = labels.value_counts()
     return {
         "categories": len(sizes), "smallest": int(sizes.min()), "median": float(sizes.median()),
@@ -59,9 +62,14 @@ def blocks(labels: pd.Series) -> pd.DataFrame:
 
 
 def repeats(keys: pd.Series, subsets: pd.Series, labels: pd.Series) -> pd.DataFrame:
-    """Per subset: rows, distinct keys, rows whose key comes again inside it or stands in another, and label conflicts.
+    """Repeated keys per subset.
 
-    A conflict is a row whose key stands under more than one label anywhere.
+    Args:
+        keys, subsets, labels: (n,) what is compared, the subset and the label of each row.
+
+    Returns:
+        Indexed by subset: rows, distinct (keys), inside (rows whose key comes again in the subset), across (rows whose
+        key is in another subset too), conflict (rows whose key has more than one label anywhere).
     """
     table = pd.DataFrame({"key": keys, "subset": subsets, "label": labels})
     marks = {
@@ -75,13 +83,13 @@ def repeats(keys: pd.Series, subsets: pd.Series, labels: pd.Series) -> pd.DataFr
 
 
 def zipf_slope(counts: pd.Series, first: int = 10, last: int = 5_000) -> float:
-    """Slope of log frequency against log rank (Zipf: about -1), least squares on 50 ranks evenly spaced in log."""
+    """Slope of log frequency against log rank (Zipf: about -1): least squares on 50 ranks evenly spaced in log."""
     ranks = np.unique(np.geomspace(first, min(last, len(counts)), 50).astype(int))
     return float(np.polyfit(np.log(ranks), np.log(counts.to_numpy()[ranks - 1]), 1)[0])
 
 
 def vocabulary_growth(tokens: Sequence[Sequence[str]], *, seed: int, points: int = 40) -> pd.DataFrame:
-    """Distinct words (Heaps' curve) after so many words read, titles in a seeded order: columns read, distinct."""
+    """Heaps' curve, titles in a seeded order: distinct words after so many words read; columns read, distinct."""
     order = np.random.default_rng(seed).permutation(len(tokens))
     words = pd.Series([word for i in order for word in tokens[i]], dtype="str")
     distinct = (~words.duplicated()).cumsum().to_numpy()
@@ -104,7 +112,7 @@ class CategoryWords:
 
 
 def category_words(texts: pd.Series, labels: pd.Series) -> CategoryWords:
-    """Count words (lower case, letters only) by category, once per title; categories in order of appearance."""
+    """Titles of each category that hold each word (lower case, letters only); categories in order of appearance."""
     vectorizer = CountVectorizer(tokenizer=tokenize, lowercase=False, token_pattern=None, binary=True)
     matrix = vectorizer.fit_transform(texts)
     codes, names = pd.factorize(labels)
@@ -120,12 +128,12 @@ def frequent_words(table: CategoryWords, name: str, k: int = 8) -> pd.Series:
 
 
 def word_profiles(table: CategoryWords) -> sparse.csr_matrix:
-    """(categories, words) TF-IDF over categories, rows of length 1: a word that few categories have weighs most."""
+    """(categories, words) TF-IDF over categories, rows of length 1: words of few categories weigh most."""
     return TfidfTransformer(sublinear_tf=True).fit_transform(table.counts)
 
 
 def telling_words(table: CategoryWords, profiles: sparse.csr_matrix, *names: str, k: int = 8) -> pd.Series:
-    """The k words of most weight in a profile or, of two categories, those that add most to their cosine."""
+    """The k words of most weight in a category's profile or, for two categories, in their cosine."""
     rows = [profiles[int(np.flatnonzero(table.names == name)[0])].toarray()[0] for name in names]
     weights = np.prod(rows, axis=0)
     top = np.argsort(-weights, kind="stable")[:k]
@@ -141,7 +149,8 @@ def cohesion(counts, labels: np.ndarray) -> np.ndarray:
     """(categories,) mean cosine between two titles of a category, TF-IDF: low where it holds many kinds of things.
 
     Args:
-        counts: (rows, words); labels: (rows,) category numbers.
+        counts: (rows, words).
+        labels: (rows,) category numbers.
     """
     vectors, sizes = TfidfTransformer(sublinear_tf=True).fit_transform(counts), np.bincount(labels)
     sums = _indicator(labels, len(sizes)) @ vectors
@@ -150,7 +159,7 @@ def cohesion(counts, labels: np.ndarray) -> np.ndarray:
 
 
 def closest_pairs(similarity: np.ndarray, names: Sequence[str]) -> pd.DataFrame:
-    """Every pair once, most alike first: first, second, similarity."""
+    """Every pair of names once, most similar first: columns first, second, similarity."""
     i, j = np.triu_indices(len(names), 1)
     order = np.argsort(-similarity[i, j], kind="stable")
     i, j, names = i[order], j[order], np.asarray(names)
@@ -158,7 +167,7 @@ def closest_pairs(similarity: np.ndarray, names: Sequence[str]) -> pd.DataFrame:
 
 
 def neighbours(queries, corpus, k: int, block: int = 500) -> tuple[np.ndarray, np.ndarray]:
-    """The k most similar corpus rows of every query, without looking at labels.
+    """The k most similar corpus rows of every query.
 
     Args:
         queries, corpus: sparse rows of length 1 (TF-IDF), so that the product is the cosine.
@@ -194,11 +203,11 @@ def neighbour_labels(train, labels: np.ndarray, queries, k: int = 10) -> np.ndar
 
 
 def twin_effect(counts, labels: np.ndarray, keys: pd.Series, train, test, predict: Callable) -> list[dict]:
-    """What near-duplicates across a split do to a score: twins (rows of equal key) left in train, then taken out.
+    """Effect of near-duplicates across a split: scores with twins (rows of equal key) left in train, then removed.
 
     Args:
-        counts: (rows, features) word counts of all rows; their weights are learnt on the training rows.
-        predict: centroid_labels, neighbour_labels or another of their kind.
+        counts: (rows, features) word counts of all rows; TF-IDF is fitted on the training rows.
+        predict: as centroid_labels or neighbour_labels.
 
     Returns:
         One dict per training set and group of test rows: twins_in_train, group, rows, accuracy, balanced_accuracy
@@ -225,7 +234,7 @@ def word_matrix(texts: pd.Series) -> sparse.csr_matrix:
 
 
 def out_of_fold(texts: pd.Series, labels: np.ndarray, folds: Iterable[tuple]) -> pd.DataFrame:
-    """What two quick and different classifiers say of every row when it is not among their training rows.
+    """Out-of-fold predictions of two quick and different classifiers.
 
     Returns:
         centroid (characters, 3- and 4-grams) and neighbours (10, words): predicted labels; rival: the second choice of
@@ -255,7 +264,7 @@ def _indicator(labels: np.ndarray, count: int) -> sparse.csr_matrix:
 
 
 def _best(scores: np.ndarray, k: int) -> np.ndarray:
-    """(rows, k) columns of the highest scores, best first, ties by column; overwrites what it has taken."""
+    """(rows, k) columns of the highest scores, best first, ties by column; overwrites `scores`."""
     best = np.zeros((len(scores), k), dtype=int)
     for place in range(k):
         best[:, place] = scores.argmax(1)
@@ -274,28 +283,24 @@ def _votes(labels: np.ndarray, cosines: np.ndarray) -> np.ndarray:
     return votes
 
 
-STRATA = ("agree", "disagree", "one_right", "both_right")  # what the two quick classifiers did with a title
-LOSSES = {"label": 0.0, "both": 0.5, "alternative": 1.0, "neither": 0.5}  # judgement -> error of who reads that way
-
-
 def strata(labels: np.ndarray, predicted: pd.DataFrame) -> np.ndarray:
-    """Which of STRATA each row of out_of_fold() falls in; both wrong: did they agree on the category?"""
+    """The stratum of each row of out_of_fold(), one of STRATA."""
     first, second = predicted["centroid"].to_numpy(), predicted["neighbours"].to_numpy()
     right = (first == labels).astype(int) + (second == labels)
     return np.select([right == 2, right == 1, first == second], ["both_right", "one_right", "agree"], "disagree")
 
 
 def draw_readings(labels: np.ndarray, predicted: pd.DataFrame, sizes: dict[str, int], *, seed: int) -> pd.DataFrame:
-    """A seeded sample of titles to be read by a person, each with its label and one other category.
+    """A seeded sample of titles for a person to read, each with its label and one alternative.
 
-    The other category is the wrong prediction (the centroid's where both are wrong) or, where both classifiers are
-    right, their rival: these are controls, that also tell how the reader reads.
+    The alternative is the wrong prediction (the centroid's where both are wrong); where both classifiers are right it
+    is their rival: those titles are controls.
 
     Args:
-        sizes: stratum -> titles; a larger sample holds the smaller one of the same seed.
+        sizes: stratum -> titles; a larger sample contains the smaller one of the same seed.
 
     Returns:
-        row, stratum, label, alternative, label_first (in which order the reader is shown the two), shuffled.
+        row, stratum, label, alternative, label_first (the order in which the two are shown), shuffled.
     """
     rng, stratum = np.random.default_rng(seed), strata(labels, predicted)
     rows = [rng.permutation(np.flatnonzero(stratum == name))[: sizes.get(name, 0)] for name in STRATA]
@@ -307,7 +312,7 @@ def draw_readings(labels: np.ndarray, predicted: pd.DataFrame, sizes: dict[str, 
     return pd.DataFrame(columns | {"label_first": rng.random(len(rows)) < 0.5})
 
 
-def read_readings(path: Path) -> pd.DataFrame:
+def read_readings(path: str | Path) -> pd.DataFrame:
     """A committed table of readings: row, stratum, label, alternative, judgement.
 
     Raises:
@@ -323,9 +328,9 @@ def read_readings(path: Path) -> pd.DataFrame:
 
 
 def ceiling(readings: pd.DataFrame, shares: dict[str, float], *, seed: int, draws: int = 10_000) -> dict[str, float]:
-    """Accuracy of one who judges every title as the readings do and then must choose: mean and 95% interval.
+    """Accuracy within reach if every title were as ambiguous as those read: mean and 95% interval.
 
-    Each stratum's judgements have a Dirichlet posterior (Perks' prior, 1/4 each); LOSSES says what a judgement costs.
+    Each stratum's judgements have a Dirichlet posterior (Perks' prior, 1/4 each); LOSSES is what a judgement costs.
 
     Args:
         shares: stratum -> its share of all rows.
@@ -336,11 +341,6 @@ def ceiling(readings: pd.DataFrame, shares: dict[str, float], *, seed: int, draw
     right = 1 - sum(shares[stratum] * (judged @ costs) for stratum, judged in posterior.items())
     low, high = np.quantile(right, [0.025, 0.975])
     return {"mean": float(right.mean()), "low": float(low), "high": float(high)}
-
-
-GREY = "0.45"
-THOUSANDS = FuncFormatter(lambda value, _: f"{value:,.0f}")
-READING_COLORS = {"label": COLORS[0], "both": COLORS[4], "alternative": COLORS[1], "neither": "0.7"}
 
 
 def category_sizes(sizes: Mapping[str, pd.Series]) -> tuple[Figure, np.ndarray]:
@@ -382,7 +382,7 @@ def extremes(sizes: pd.Series, k: int = 10) -> tuple[Figure, np.ndarray]:
 
 
 def row_order(codes: np.ndarray, *, batch: int, seed: int) -> tuple[Figure, np.ndarray]:
-    """Category of every row in the order of the file, and how many categories a batch holds with and without shuffling.
+    """Category of every row in the order of the file, and categories per batch with and without shuffling.
 
     Args:
         codes: (rows,) category numbers by order of appearance.
@@ -403,7 +403,7 @@ def row_order(codes: np.ndarray, *, batch: int, seed: int) -> tuple[Figure, np.n
 
 
 def lengths(characters: pd.Series, words: pd.Series, *, limit: int) -> tuple[Figure, np.ndarray]:
-    """Histograms of title length; `limit` is the longest title that the site takes."""
+    """Histograms of title length; `limit` is the longest title that the site accepts."""
     figure, axes = panels(2, width=5.5, height=3.4)
     axes[0, 0].hist(characters, bins=np.arange(0.5, characters.max() + 1.5), color=COLORS[0])
     axes[0, 0].axvline(limit, color=COLORS[1], linestyle=":", label=f"tope de {limit}")
@@ -420,7 +420,7 @@ def lengths(characters: pd.Series, words: pd.Series, *, limit: int) -> tuple[Fig
 
 
 def zipf(counts: pd.Series, slope: float, growth: pd.DataFrame) -> tuple[Figure, np.ndarray]:
-    """Rank and frequency with the fitted slope, what the most frequent words cover, and growth of the vocabulary.
+    """Frequency by rank with the fitted slope, coverage of the most frequent words, growth of the vocabulary.
 
     Args:
         counts: occurrences, most frequent first.
@@ -464,7 +464,7 @@ def word_bars(words: Mapping[str, pd.Series], *, columns: int = 3, xlabel: str) 
 
 
 def similarity_map(similarity: np.ndarray, names: Sequence[str], *, label: str) -> tuple[Figure, Axes]:
-    """Clustered heat map: average linkage on 1 - similarity, leaves in the order that puts like beside like.
+    """Clustered heat map: average linkage on 1 - similarity, leaves ordered so that neighbours are similar.
 
     Args:
         similarity: (n, n) symmetric, 1 on the diagonal, which is left blank.
@@ -489,10 +489,10 @@ def similarity_map(similarity: np.ndarray, names: Sequence[str], *, label: str) 
 
 
 def twin_scores(table: pd.DataFrame, *, metric: str, label: str) -> tuple[Figure, np.ndarray]:
-    """Score with the twins left in train and taken out, one panel a model: a dot a split, a line for the mean.
+    """Score with the twins left in train and removed, one panel a model: a dot a split, a line for the mean.
 
     Args:
-        table: columns model, group, twins (what was done with them), split_seed and the metric.
+        table: columns model, group, twins (left in or removed), split_seed and the metric.
     """
     models = list(dict.fromkeys(table["model"]))
     figure, axes = panels(len(models), width=5.2, height=3.2)
@@ -513,10 +513,10 @@ def twin_scores(table: pd.DataFrame, *, metric: str, label: str) -> tuple[Figure
 
 
 def score_by(groups: Mapping[str, pd.DataFrame], *, label: str) -> tuple[Figure, np.ndarray]:
-    """Score by bins of something (line, right scale) over how many titles each bin has (bars, left scale).
+    """Score by bins (line, right scale) over the titles of each bin (bars, left scale).
 
     Args:
-        groups: name of what is binned -> index bin, columns rows and score.
+        groups: what is binned -> table: index bin, columns rows and score.
     """
     figure, axes = panels(len(groups), width=4, height=3.2)
     for ax, (name, table) in zip(axes[0], groups.items(), strict=True):
@@ -534,7 +534,7 @@ def score_by(groups: Mapping[str, pd.DataFrame], *, label: str) -> tuple[Figure,
 
 
 def recall_scatter(table: pd.DataFrame, causes: Mapping[str, str], *, named: int = 6) -> tuple[Figure, np.ndarray]:
-    """Recall of every category against what may explain it, one panel a cause; the worst categories are named.
+    """Recall of every category against possible causes, one panel a cause; the worst categories are named.
 
     Args:
         table: index category, columns recall and the causes.
@@ -554,7 +554,7 @@ def recall_scatter(table: pd.DataFrame, causes: Mapping[str, str], *, named: int
 
 
 def reading_bars(shares: pd.DataFrame, names: Mapping[str, str], *, counts: pd.Series) -> tuple[Figure, Axes]:
-    """What a reader said of the titles of each stratum, one stacked bar a stratum.
+    """Judgements of the titles of each stratum, one stacked bar a stratum.
 
     Args:
         shares: index stratum (shown as it stands), columns judgement, rows sum to 1.

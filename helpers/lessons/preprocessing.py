@@ -1,4 +1,4 @@
-"""What the preparation of titles does, measured: each step, the course's own cleaning, unseen words, padding. Figures of the preparation of titles: what the steps do, what a dictionary covers, where padding goes."""
+"""Notebook 02: what each cleaning step does, the course's own cleaning, unseen words, padding; and their figures."""
 
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -22,7 +22,7 @@ from helpers.data.text import STEPS, clean_tokens, trace
 from helpers.report.plots import COLORS, panels
 
 SPLIT, SIGNS = "split_alphanumerics", "drop_other_signs"  # the two steps that the course's cleaning does not have
-AGREEMENTS = {
+AGREEMENTS = {  # name -> (steps left out, without stop words?)
     "literal": ((), False),
     "no_stop_words": ((), True),
     "unsplit": ((SPLIT,), True),
@@ -31,12 +31,24 @@ AGREEMENTS = {
 }
 
 
+STEP_LABELS = {
+    "lower_case": "minúsculas",
+    "strip_tags": "quitar etiquetas",
+    "split_alphanumerics": "separar letras y números",
+    "punctuation_to_spaces": "puntuación → espacio",
+    "drop_other_signs": "quitar los demás signos",
+    "collapse_spaces": "juntar espacios",
+    "drop_digits": "quitar dígitos",
+    "drop_short": "quitar las de 1 o 2 letras",
+}
+
+
 def step_table(titles: Sequence[str]) -> pd.DataFrame:
     """One row per cleaning step, in order.
 
     Returns:
-        changed (titles that the step changes), tokens and distinct (white space cuts) after it, and of one changed
-        title the words before and after that are not on the other side; indexed by the step's name.
+        Indexed by the step's name: changed (titles), tokens and distinct (words between spaces, after the step), and
+        before and after, the words of one changed title that are not on the other side.
     """
     stages, before, rows = [trace(title) for title in titles], list(titles), {}
     for number, (name, _) in enumerate(STEPS):
@@ -62,7 +74,7 @@ def without(token_lists: Sequence[Sequence[str]], stop_words: Collection[str]) -
 
 
 def course_agreement(course: pd.DataFrame, stop_words: Collection[str]) -> pd.DataFrame:
-    """Which titles we cut exactly as the course did, by what is left out of our cleaning.
+    """Which titles we tokenize exactly as the course did, by what is left out of our cleaning.
 
     Args:
         course: load_meli()'s columns title and tokenized_title.
@@ -90,15 +102,15 @@ def difference_kinds(agrees: pd.DataFrame) -> pd.Series:
     return pd.Series(np.select(reasons, ["same", "split", "signs", "both"], "other"), index=agrees.index)
 
 
-def bag_of_words_hits(texts: Sequence[str], targets: np.ndarray, parts: Split) -> np.ndarray:
-    """(validation titles,) bool: is a naive Bayes classifier (Rennie et al. 2003) over the words right?"""
+def bag_of_words_hits(texts: Sequence[str], targets: np.ndarray, split: Split) -> np.ndarray:
+    """(n_valid,) bool: hits of naive Bayes (Rennie et al. 2003) over the words, fitted on the training side."""
     texts, counter = np.asarray(texts, dtype=object), CountVectorizer(analyzer=str.split, binary=True)
-    model = ComplementNB(alpha=0.1).fit(counter.fit_transform(texts[parts.train]), targets[parts.train])
-    return model.predict(counter.transform(texts[parts.valid])) == targets[parts.valid]
+    model = ComplementNB(alpha=0.1).fit(counter.fit_transform(texts[split.train]), targets[split.train])
+    return model.predict(counter.transform(texts[split.valid])) == targets[split.valid]
 
 
 def macro_recall(hits: np.ndarray, targets: np.ndarray) -> float:
-    """Balanced accuracy from what was right: the mean over the classes in targets of their share of hits."""
+    """Balanced accuracy from hits: the mean over the classes in targets of their share of hits."""
     return float(pd.Series(np.asarray(hits, dtype=float)).groupby(np.asarray(targets)).mean().mean())
 
 
@@ -112,11 +124,11 @@ def title_means(token_lists: Sequence[Sequence[str]], words: Sequence[str], matr
     return normalize(counts @ normalize(matrix))
 
 
-def centroid_hits(means: np.ndarray, targets: np.ndarray, parts: Split) -> np.ndarray:
-    """(validation titles,) bool: is the category whose training titles' mean has the largest cosine the right one?"""
-    centroids = pd.DataFrame(means[parts.train]).groupby(targets[parts.train]).mean()
-    nearest = (means[parts.valid] @ normalize(centroids.to_numpy()).T).argmax(axis=1)
-    return centroids.index.to_numpy()[nearest] == targets[parts.valid]
+def centroid_hits(means: np.ndarray, targets: np.ndarray, split: Split) -> np.ndarray:
+    """(n_valid,) bool: hits of the nearest centroid (by cosine) of the training titles of each category."""
+    centroids = pd.DataFrame(means[split.train]).groupby(targets[split.train]).mean()
+    nearest = (means[split.valid] @ normalize(centroids.to_numpy()).T).argmax(axis=1)
+    return centroids.index.to_numpy()[nearest] == targets[split.valid]
 
 
 def share(token_lists: Sequence[Sequence[str]], has: Callable[[str], bool]) -> float:
@@ -129,18 +141,6 @@ def padding_share(lengths: np.ndarray, strategy: str, batch_size: int, *, seed: 
     sampler = LengthBatches(lengths, batch_size, strategy, torch.Generator().manual_seed(seed))
     batches = [lengths[batch] for batch in sampler]
     return float(1 - lengths.sum() / sum(len(batch) * batch.max() for batch in batches)), batches
-
-
-STEP_LABELS = {
-    "lower_case": "minúsculas",
-    "strip_tags": "quitar etiquetas",
-    "split_alphanumerics": "separar letras y números",
-    "punctuation_to_spaces": "puntuación → espacio",
-    "drop_other_signs": "quitar los demás signos",
-    "collapse_spaces": "juntar espacios",
-    "drop_digits": "quitar dígitos",
-    "drop_short": "quitar las de 1 o 2 letras",
-}
 
 
 def step_effects(table: pd.DataFrame) -> tuple[Figure, np.ndarray]:
@@ -166,8 +166,7 @@ def coverage(counts: Sequence[int], covered: Mapping[str, Sequence[int]]) -> tup
 
     Args:
         counts: how often each word stands in training, falling.
-        covered: name of a side -> how often each of these words stands there, and, last, how many tokens are none of
-            them.
+        covered: side -> how often each of these words stands there and, last, how many tokens are none of them.
     """
     counts = np.asarray(counts)
     figure, axes = panels(width=7.5, height=3.6)
@@ -179,10 +178,8 @@ def coverage(counts: Sequence[int], covered: Mapping[str, Sequence[int]]) -> tup
         size = int((counts >= least).sum())
         if size:
             ax.axvline(size, color="0.5", linewidth=0.9, linestyle=":")
-            ax.annotate(
-                f"vistas {least} veces o más: {size:,}", (size, 3), rotation=90, fontsize=8, color="0.35",
-                ha="right", va="bottom",
-            )  # fmt: skip
+            style = {"rotation": 90, "fontsize": 8, "color": "0.35", "ha": "right", "va": "bottom"}
+            ax.annotate(f"vistas {least} veces o más: {size:,}", (size, 3), **style)
     ax.set(xscale="log", ylim=(0, 101), xlabel="palabras en el diccionario, las más frecuentes (escala log)",
            ylabel="% de los tokens con índice propio")  # fmt: skip
     ax.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))

@@ -1,11 +1,7 @@
-"""Vectors seen in two dimensions: t-SNE, PCA, clusters, and numbers that tell what of a picture is in the vectors.
+"""Notebook 07: vectors in two dimensions (t-SNE, PCA), clusters, and how much of the vectors a picture keeps.
 
-A picture is an (n, 2) array, a row for each row of the vectors.
-
-Figures of notebook 07: pictures of vectors in two dimensions; labels in Spanish, points rasterised.
-
-A picture is an (n, 2) array; labels (n,) number the cluster of each row from 0; names say what a cluster is about. The
-axes of t-SNE have no unit and no direction that means anything, so they bear no ticks.
+A picture is an (n, 2) array, a row for each row of the vectors; labels (n,) number each row's cluster from 0; names
+say what a cluster is about. The axes of t-SNE have no unit and no direction that means anything: they bear no ticks.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -38,42 +34,49 @@ from helpers.report.plots import COLORS, panels
 NEIGHBOURS = 10
 ITERATIONS = 750  # of t-SNE, the first 250 exaggerated: as in openTSNE
 WORD = r"[^\W\d_]{2,}"
+LINES = (("0.15", "-"), ("#c0392b", (0, (4, 2))))  # colour and style of the first and the second kind of pairs
+STEP, TURNS = 9.0, 16  # of the places tried for a label: their distance in pixels, directions
 Name = str | tuple[float, int]  # of a picture: what it is, or its perplexity and seed
+
+
+class Example(NamedTuple):
+    """A pair worth reading: the two rows, and the text below the picture."""
+
+    first: int
+    second: int
+    text: str
 
 
 def directions(features: np.ndarray) -> np.ndarray:
     """Rows minus their mean, at length 1 (zero rows stay): Euclidean neighbours are then those with the highest cosine.
 
-    The mean goes because what all rows share tells none from another, but hides the rest: cosines of encoded sentences
-    are all near 1 with it (Mu & Viswanath, "All-but-the-Top", ICLR 2018, arXiv:1702.01417).
+    With the mean, cosines of encoded sentences are all near 1 (Mu & Viswanath, "All-but-the-Top", ICLR 2018,
+    arXiv:1702.01417).
     """
     centred = features - features.mean(axis=0)
     return centred / np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-12)
 
 
 def shuffled(features: np.ndarray, *, seed: int) -> np.ndarray:
-    """Every column in an order of its own: the same values in each dimension, and nothing that binds them.
-
-    What a method finds here it would find in any vectors.
-    """
+    """A control: each column permuted on its own, so that the values of each dimension stay and no structure does."""
     return np.random.default_rng(seed).permuted(features, axis=0)
 
 
 def pca(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The picture with the largest variance, and the share of all variance that each of its two axes holds."""
+    """The picture with the largest variance, and each axis's share of all variance."""
     model = PCA(2, svd_solver="full")
     return model.fit_transform(features), model.explained_variance_ratio_
 
 
 def tsne(features: np.ndarray, *, perplexity: float = 30.0, seed: int, init: str = "pca") -> np.ndarray:
-    """A picture that keeps near rows near (van der Maaten & Hinton, JMLR 2008; Barnes-Hut: van der Maaten, JMLR 2014).
+    """t-SNE keeps near rows near (van der Maaten & Hinton, JMLR 2008; Barnes-Hut: van der Maaten, JMLR 2014).
 
     Args:
         features: (n, d).
-        perplexity: about how many neighbours of a row count; below n.
+        perplexity: effective number of neighbours of a row; below n.
         seed: of the starting positions.
         init: "pca" starts from the two main axes, which keeps more of the large-scale layout (Kobak & Berens, Nature
-            Communications 2019); "random" from noise, so that seeds show what depends on the start.
+            Communications 2019); "random" from noise, so that seeds show the effect of the start.
 
     Returns:
         (n, 2) float32.
@@ -84,15 +87,15 @@ def tsne(features: np.ndarray, *, perplexity: float = 30.0, seed: int, init: str
 
 
 def _two_threads() -> threadpool_limits:
-    """At most: the order in which two partial sums are added changes nothing, so that a seed always gives the same."""
+    """At most two threads: the order of two partial sums changes nothing, so that a seed always gives the same."""
     return threadpool_limits(min(2, settings.threads()))
 
 
 def nearest(features: np.ndarray, k: int = NEIGHBOURS) -> np.ndarray:
-    """(n, k) the other rows that are nearest to each row (Euclidean), nearest first.
+    """(n, k) the k nearest other rows of each row (Euclidean), nearest first.
 
     Raises:
-        ValueError: there are not k other rows.
+        ValueError: fewer than k other rows.
     """
     if not 1 <= k < len(features):
         raise ValueError(f"k={k} neighbours of {len(features)} rows: must lie between 1 and {len(features) - 1}")
@@ -100,15 +103,14 @@ def nearest(features: np.ndarray, k: int = NEIGHBOURS) -> np.ndarray:
 
 
 def neighbour_recall(features: np.ndarray, pairs, *, k: int = NEIGHBOURS) -> dict[str, float]:
-    """Of a row's partners, how many are among its k nearest neighbours.
+    """Share of a row's partners among its k nearest neighbours.
 
     Args:
         features: (n, d), or a picture.
-        pairs: (m, 2) row numbers; both are each other's partners, and a row's pair with itself does not count.
+        pairs: (m, 2) row numbers, partners of each other; a row's pair with itself does not count.
 
     Returns:
-        "recall", the mean over all rows that have partners; "chance", what k neighbours drawn at random would get;
-        "rows", how many have partners.
+        "recall", the mean over all rows with partners; "chance", of k neighbours at random; "rows" with partners.
 
     Raises:
         ValueError: no row has a partner.
@@ -124,10 +126,10 @@ def neighbour_recall(features: np.ndarray, pairs, *, k: int = NEIGHBOURS) -> dic
 
 
 def neighbourhood_overlap(first: np.ndarray, second: np.ndarray, *, k: int = NEIGHBOURS) -> float:
-    """Share of the k nearest neighbours that a row has in both (Lee & Verleysen, Neurocomputing 2009: Q_NX(k)).
+    """Share of common k nearest neighbours (Lee & Verleysen, Neurocomputing 2009: Q_NX(k)); by chance k / (n - 1).
 
     Args:
-        first, second: (n, any) vectors or pictures of the same rows; chance would share k / (n - 1).
+        first, second: (n, any) vectors or pictures of the same rows.
     """
     ours, theirs = nearest(first, k), nearest(second, k)
     return float((ours[:, :, None] == theirs[:, None, :]).any(2).mean())
@@ -147,8 +149,8 @@ def kmeans(features: np.ndarray, k: int, *, seed: int, starts: int = 10) -> np.n
 def communities(features: np.ndarray, k: int, *, seed: int, neighbours: int = NEIGHBOURS) -> np.ndarray:
     """(n,) cluster of each row in the graph of nearest neighbours, numbered from the largest on.
 
-    Spectral clustering (Shi & Malik, IEEE PAMI 2000) asks only who is near whom: it finds what hangs together where
-    rows form no blobs around a middle, as k-means would have them.
+    Spectral clustering (Shi & Malik, IEEE PAMI 2000) uses nearness alone: it finds clusters of any shape, where k-means
+    finds blobs around a centre.
 
     Raises:
         ValueError: more clusters than rows, or not enough rows for so many neighbours.
@@ -166,14 +168,14 @@ def _largest_first(labels: np.ndarray, k: int) -> np.ndarray:
 
 
 def silhouettes(features: np.ndarray, counts: Iterable[int], *, seed: int, starts: int = 3) -> dict[int, float]:
-    """Number of clusters -> mean silhouette of kmeans() (Rousseeuw 1987): near 1 well apart, about 0 arbitrary cuts."""
+    """k -> mean silhouette of kmeans() (Rousseeuw 1987): near 1 for clusters well apart, about 0 for arbitrary cuts."""
     return {k: float(silhouette_score(features, kmeans(features, k, seed=seed, starts=starts))) for k in counts}
 
 
 def stability(
     features: np.ndarray, k: int, *, seeds: Iterable[int], cluster: Callable[..., np.ndarray] = kmeans
 ) -> float:
-    """Do other starts find the same clusters? Mean adjusted Rand index of any two over the seeds.
+    """Mean adjusted Rand index between the clusters of any two seeds.
 
     Args:
         cluster: kmeans or communities.
@@ -185,10 +187,9 @@ def stability(
 def telling_words(
     texts: Sequence[str], labels: np.ndarray, *, top: int = 5, stop_words: Collection[str] = ()
 ) -> dict[int, list[str]]:
-    """Cluster -> the words that tell it from the others, most telling first; fewer where fewer are commoner inside.
+    """Cluster -> its distinctive words, most distinctive first; at most `top`, all more frequent inside than outside.
 
     A word's weight in a cluster is p log(p / q): p the share of the cluster's texts that hold it, q that of all texts.
-    Like TF-IDF it asks for words that are frequent here and not everywhere.
 
     Args:
         texts: (n,) a word counts once per text.
@@ -207,7 +208,7 @@ def telling_words(
 
 
 def cluster_table(features: np.ndarray, labels: np.ndarray, words: Mapping[int, Sequence[str]]) -> pd.DataFrame:
-    """A row per cluster: size, silhouette (mean of its rows, among these vectors) and its telling words."""
+    """A row per cluster: size, silhouette (mean over its rows) and words."""
     each = pd.Series(silhouette_samples(features, labels)).groupby(labels)
     return pd.DataFrame(
         {"size": each.size(), "silhouette": each.mean(), "words": {c: ", ".join(w) for c, w in words.items()}}
@@ -217,15 +218,15 @@ def cluster_table(features: np.ndarray, labels: np.ndarray, words: Mapping[int, 
 def picture_facts(
     features: np.ndarray, pictures: Mapping[Name, np.ndarray], labels: np.ndarray, *, seed: int, k: int = NEIGHBOURS
 ) -> pd.DataFrame:
-    """What of the vectors each picture keeps, a row per picture.
+    """How faithful each picture is to the vectors, a row per picture.
 
     Args:
-        features: (n, d) what the pictures show.
-        labels: (n,) clusters found among the vectors.
+        features: (n, d) the vectors that the pictures show.
+        labels: (n,) clusters of the vectors.
         seed: of kmeans() on the pictures.
 
     Returns:
-        trustworthiness (Venna & Kaski 2001): 1 where all neighbours in the picture are near among the vectors;
+        trustworthiness (Venna & Kaski 2001): 1 where all neighbours in the picture are neighbours among the vectors;
         overlap, as in neighbourhood_overlap(); adjusted_rand (Hubert & Arabie 1985) of `labels` and as many clusters
         found in the picture alone: 1 the same, about 0 by chance.
     """
@@ -240,7 +241,7 @@ def picture_facts(
 
 
 def agreement(pictures: Mapping[Name, np.ndarray], clusters: int, *, seed: int, k: int = NEIGHBOURS) -> pd.DataFrame:
-    """How far any two pictures of the same rows say the same: first, second, overlap, adjusted_rand (of k-means)."""
+    """Agreement of any two pictures of the same rows: first, second, overlap, adjusted_rand (of k-means)."""
     labels = {name: kmeans(picture, clusters, seed=seed) for name, picture in pictures.items()}
     rows = [
         {
@@ -253,14 +254,14 @@ def agreement(pictures: Mapping[Name, np.ndarray], clusters: int, *, seed: int, 
 
 
 def together(labels: np.ndarray, pairs) -> dict[str, float]:
-    """How many of the pairs have both rows in one cluster.
+    """Share of the pairs with both rows in one cluster.
 
     Args:
         labels: (n,) cluster of each row.
         pairs: (m, 2) row numbers.
 
     Returns:
-        "share" of the pairs (NaN of none), and "chance", that share among all pairs of different rows.
+        "share" (NaN without pairs), and "chance", the share among all pairs of different rows.
     """
     first, second = np.asarray(pairs, dtype=int).reshape(-1, 2).T
     sizes, n = np.unique(labels, return_counts=True)[1], len(labels)
@@ -278,18 +279,6 @@ def sharing_a_word(names: Sequence[str], *, ignored: Collection[str] = ()) -> np
     words = [{word for word in name.lower().replace("_", " ").split() if word not in ignored} for name in names]
     rows = [(i, j) for i, j in combinations(range(len(names)), 2) if words[i] & words[j]]
     return np.array(rows, dtype=int).reshape(-1, 2)
-
-
-LINES = (("0.15", "-"), ("#c0392b", (0, (4, 2))))  # of the first and the second kind of pairs: colour, style
-STEP, TURNS = 9.0, 16  # how far apart the places are that are tried for a label, in pixels; directions
-
-
-class Example(NamedTuple):
-    """A pair worth reading: the two rows, and what is written about it below the picture."""
-
-    first: int
-    second: int
-    text: str
 
 
 def small_multiples(
@@ -329,12 +318,12 @@ def annotated_map(
     links: Mapping[str, np.ndarray] | None = None, examples: Sequence[Example] = (),
     points: Mapping[int, str] | None = None, size: tuple[float, float] = (13, 10.4),
 ) -> tuple[Figure, Axes]:  # fmt: skip
-    """The large picture: clusters coloured and named where they lie, pairs as lines, examples numbered.
+    """The large picture: clusters coloured and named in place, pairs as lines, examples numbered.
 
     Args:
-        links: kind of pair (at most two kinds) -> (m, 2) rows to be joined by a line.
-        examples: pairs joined by a thick line that bears their number; their texts stand below the picture.
-        points: row -> a text of its own.
+        links: kind of pair (at most two kinds) -> (m, 2) rows joined by a line.
+        examples: pairs joined by a thick numbered line; their texts stand below the picture.
+        points: row -> its label.
         size: of the figure, in inches.
     """
     figure, axes = panels(width=size[0], height=size[1])
@@ -357,7 +346,7 @@ def annotated_map(
 
 
 def compact(figure: Figure) -> Image:
-    """The figure as a PNG file of 256 colours, which needs a third of the bytes; closed, so that it is shown once."""
+    """The figure as a PNG of 256 colours, a third of the bytes; it is closed, so that a notebook shows it once."""
     whole, small = BytesIO(), BytesIO()
     figure.savefig(whole, format="png", bbox_inches="tight")
     plt.close(figure)
@@ -370,7 +359,7 @@ def cluster_counts(curves: Mapping[str, Mapping[int, float]], chosen: int) -> tu
     """Silhouette against the number of clusters, one line per kind of vectors, the chosen number marked.
 
     Args:
-        curves: what was clustered -> projections.silhouettes().
+        curves: what was clustered -> silhouettes().
     """
     figure, axes = panels(width=7.5, height=3.6)
     ax = axes[0, 0]
@@ -390,7 +379,7 @@ def scatter(ax: Axes, picture: np.ndarray, labels: np.ndarray, *, size: float, s
 
     Args:
         size: area of a point, in square points.
-        smooth: round dots; else small squares without soft edges, of which a PNG file needs a third of the bytes.
+        smooth: round dots; else small squares without soft edges, a third of the bytes in a PNG.
     """
     ax.scatter(
         *picture.T, s=size, c=np.array([color_of(label) for label in labels]), marker="o" if smooth else "s",
@@ -402,7 +391,7 @@ def scatter(ax: Axes, picture: np.ndarray, labels: np.ndarray, *, size: float, s
 
 
 def color_of(label: int) -> tuple[float, float, float]:
-    """Of a cluster: ten strong colours, then ten pale ones, then again."""
+    """The colour of a cluster: ten strong ones, then ten pale ones, then again."""
     place = int(label) % 20
     return colormaps["tab20"].colors[2 * place if place < 10 else 2 * (place - 10) + 1]
 
@@ -420,7 +409,7 @@ class _Label(NamedTuple):
 
 
 def _wanted_labels(picture, labels, names, examples, points) -> list[_Label]:
-    """Numbers of examples first: they must stand near their line; then the clusters, then single points."""
+    """Labels in the order in which they take their places: numbers of examples, clusters, single points."""
     number = {"fontsize": 10, "fontweight": "bold", "bbox": _box("black")}
     wanted = [_Label(str(i), picture[[e.first, e.second]].mean(0), number) for i, e in enumerate(examples, start=1)]
     for label, name in names.items():
@@ -438,7 +427,7 @@ def _box(edge) -> dict:
 
 
 def _write_labels(figure: Figure, ax: Axes, wanted: Sequence[_Label]) -> None:
-    """Each label at the free place nearest to its anchor, tied to it by a thin line; none on another, all inside."""
+    """Write each label at the free place nearest to its anchor, with a thin line to it; no overlap, all inside."""
     ax.set(xlim=ax.get_xlim(), ylim=ax.get_ylim())
     figure.draw_without_rendering()  # the layout is settled now: places in pixels hold
     figure.set_layout_engine("none")

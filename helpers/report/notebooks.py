@@ -34,7 +34,7 @@ class NotebookError(settings.UserError):
 
 
 def read_notebook(path: str | Path, *, outputs: bool = True) -> NotebookNode:
-    """A notebook without its widgets, which a page cannot show without network; an output's text or picture stays.
+    """A notebook with plain metadata and without widgets, which a page cannot show without network.
 
     Args:
         outputs: False drops all of them.
@@ -45,7 +45,7 @@ def read_notebook(path: str | Path, *, outputs: bool = True) -> NotebookNode:
     path = Path(path)
     try:
         notebook = nbformat.convert(nbformat.reader.reads(path.read_text(encoding="utf-8")), 4)
-        notebook.metadata.pop("widgets", None)  # Colab writes them without what nbconvert looks for
+        _plain_metadata(notebook)
         for _, cell in code_cells(notebook):
             for output in cell.outputs:
                 for mime in [mime for mime in output.get("data", ()) if "widget-view" in mime]:
@@ -54,10 +54,17 @@ def read_notebook(path: str | Path, *, outputs: bool = True) -> NotebookNode:
     except (OSError, ValueError, AttributeError) as error:
         raise NotebookError(f"{path.name}: not a readable notebook: {str(error).splitlines()[0]}") from None
     for fault in nbformat.validator.iter_validate(notebook):
-        if "metadata" not in fault.absolute_path:  # which nobody reads
-            cell = "".join(f"cell {place + 1}: " for place in list(fault.absolute_path)[1:2])
-            raise NotebookError(f"{path.name}: {cell}not a valid notebook: {fault.message.splitlines()[0]}")
+        cell = "".join(f"cell {place + 1}: " for place in list(fault.absolute_path)[1:2])
+        raise NotebookError(f"{path.name}: {cell}not a valid notebook: {fault.message.splitlines()[0]}")
     return notebook
+
+
+def _plain_metadata(notebook: NotebookNode) -> None:
+    """Metadata as every notebook has it; of a cell's own only tags stay (Colab writes what nbconvert trips over)."""
+    notebook.metadata, notebook.nbformat_minor = nbformat.from_dict(METADATA), 5
+    for number, cell in enumerate(notebook.cells):
+        cell.metadata = nbformat.from_dict({name: value for name, value in cell.metadata.items() if name == "tags"})
+        cell.setdefault("id", f"cell-{number}")
 
 
 def execute(
@@ -167,11 +174,9 @@ def tidy(notebook: NotebookNode) -> NotebookNode:
 
     A cell's id is a hash of its source, so that a new cell changes no other id.
     """
-    notebook.metadata = nbformat.from_dict(METADATA)
-    notebook.nbformat_minor = 5
+    _plain_metadata(notebook)
     seen = Counter()
     for cell in notebook.cells:
-        cell.metadata = nbformat.from_dict({name: value for name, value in cell.metadata.items() if name == "tags"})
         digest = hashlib.sha256(f"{cell.cell_type}\0{cell.source}".encode()).hexdigest()[:8]
         seen[digest] += 1
         cell.id = digest if seen[digest] == 1 else f"{digest}-{seen[digest]}"

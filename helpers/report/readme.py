@@ -1,4 +1,4 @@
-"""What whole trainings cost, by the largest set of results/scale.json: measured or in proportion; a GPU is guessed. The rows of README's results table, in its order. README's tables, which come out of results/: scores, speed, scale."""
+"""README's tables, made from results/: scores, speed, scale, and what whole trainings cost."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -7,67 +7,22 @@ from typing import NamedTuple
 
 from helpers import settings
 from helpers.files import write_text
-from helpers.report.results import committed_results, read_results, results_problems
+from helpers.report.results import DECIMALS, committed_results, read_results, results_problems
 
+MARKS = "<!-- {}:begin -->", "<!-- {}:end -->"
 EPOCHS = 5  # of the assignment
 BATCH_SIZE, DIM, HIDDEN = 128, 300, 128  # of the network that scale trains
 CHALLENGE_TITLES, CHALLENGE_CATEGORIES = 20_000_000, 1_588  # of the MeLi Data Challenge 2019
 GPU_STEP = 0.002  # seconds that a step takes: some 200 kernels, 10 microseconds each to start; the products take less
 
 
-def operations(tokens: float, categories: int) -> float:
-    """Multiplications and additions of a title's matrix products in training: forward, and twice that backward.
-
-    Args:
-        tokens: mean length of a title.
-        categories: size of the output layer.
-    """
-    recurrent = 2 * tokens * 2 * 4 * HIDDEN * (DIM + HIDDEN)
-    return 3 * (recurrent + 2 * 2 * HIDDEN * categories)
-
-
-def cost_table(results_dir: Path | None = None) -> str:
-    """The course's set beside the original challenge: an epoch and five of them; empty without scale.json."""
-    path = (results_dir or settings.ROOT / "results") / "scale.json"
-    if not path.is_file():
-        return ""
-    entry = list(json.loads(path.read_text(encoding="utf-8"))["sizes"].values())[-1]
-    tokens, titles = entry["words"]["tokens"] / entry["rows"]["train"], entry["rows"]["train"]
-    sets = {titles: entry["categories"], CHALLENGE_TITLES: CHALLENGE_CATEGORIES}
-    work = {n: operations(tokens, categories) for n, categories in sets.items()}
-    ready = {n: _preparation(entry["stages"]) * n / titles for n in sets}
-    epoch = {n: n * work[n] / work[titles] / entry["stages"]["training"]["titles_per_second"] for n in sets}
-    on_gpu = {n: n / BATCH_SIZE * GPU_STEP for n in sets}
-    rows = {
-        "Titles to train on, categories": [f"{n:,}, {categories:,}" for n, categories in sets.items()],
-        "Products per title": [f"{work[n] / 1e6:.1f} million operations" for n in sets],
-        "Reading to encoding, once": [_time(ready[n]) for n in sets],
-        "One epoch": [_time(epoch[n]) for n in sets],
-        f"All of it, {EPOCHS} epochs": [_time(ready[n] + EPOCHS * epoch[n]) for n in sets],
-        f"{EPOCHS} epochs on one GPU (estimate)": [_time(EPOCHS * on_gpu[n]) for n in sets],
-    }
-    head = ["| | The course's set | The original challenge |", "|---|---|---|"]
-    return "\n".join(head + [f"| {name} | {' | '.join(cells)} |" for name, cells in rows.items()])
-
-
-def _preparation(stages: Mapping[str, Mapping]) -> float:
-    """Seconds of the stages between the downloaded file and training."""
-    return sum(stages[name]["seconds"] for name in ("reading", "cleaning", "dictionary", "encoding"))
-
-
-def _time(seconds: float) -> str:
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 120 else f"{seconds / 3600:.1f} h"
-
-
 class Row(NamedTuple):
-    """One row of README's table; `name` is looked up with .mean and .std, else as it stands."""
+    """One row of README's table of scores; `name` is looked up with .mean and .std, else as it stands."""
 
     task: str
     model: str
     metric: str
     name: str
-    decimals: int
     to_beat: str
 
 
@@ -106,36 +61,33 @@ SICK_MODELS = (
 AUGMENTED = "[06 · augmentation](notebooks/06_augmentation.ipynb)"
 RATED = "best siamese BiLSTM, first on pairs that three like it rated"
 ROWS = (
-    *(Row(MELI, label, "balanced accuracy", f"meli.{name}.test_bacc", 4, beat) for label, name, beat in MELI_MODELS),
-    Row(MELI, "best BiLSTM", "balanced accuracy, out of fold", "meli.best.oof_bacc", 4, "0.946 and the best peer"),
+    *(Row(MELI, label, "balanced accuracy", f"meli.{name}.test_bacc", beat) for label, name, beat in MELI_MODELS),
+    Row(MELI, "best BiLSTM", "balanced accuracy, out of fold", "meli.best.oof_bacc", "0.946 and the best peer"),
     *(
-        Row(MELI, label, "balanced accuracy, out of fold", f"meli.{name}.oof_bacc", 4, "(peer)")
+        Row(MELI, label, "balanced accuracy, out of fold", f"meli.{name}.oof_bacc", "(peer)")
         for label, name, _ in MELI_MODELS
         if name in ("averaged", "peer.char_sgd")
     ),
     *(
-        Row(SMS, label, metric, f"sms.{name}.{key}", 4, to_beat)
+        Row(SMS, label, metric, f"sms.{name}.{key}", to_beat)
         for metric, key in (("spam F1", "f1"), ("accuracy", "accuracy"))
         for label, name, to_beat in SMS_MODELS
     ),
     *(
-        Row(SICK, label, metric, f"sick.{name}.{key}", 4, "(reference)" if "untrained" in label else to_beat)
+        Row(SICK, label, metric, f"sick.{name}.{key}", "(reference)" if "untrained" in label else to_beat)
         for metric, key, to_beat in SICK_METRICS
         for label, name in SICK_MODELS
     ),
     *(
-        Row(AUGMENTED, RATED, metric, f"sick.augment.rated.{key}", 4, to_beat)
+        Row(AUGMENTED, RATED, metric, f"sick.augment.rated.{key}", to_beat)
         for metric, key, to_beat in SICK_METRICS
     ),
 )  # fmt: skip
 
 
-MARKS = "<!-- {}:begin -->", "<!-- {}:end -->"
-
-
-def readme_table(results_dir: Path | None = None, rows: tuple[Row, ...] = ROWS) -> str:
-    """The scores in Markdown, from results/*.json; a row whose metric is not there is left out."""
-    folder = results_dir or settings.ROOT / "results"
+def readme_table(results_dir: str | Path | None = None, rows: tuple[Row, ...] = ROWS) -> str:
+    """The scores in Markdown, from results/*.json; a row without its metric is left out."""
+    folder = Path(results_dir or settings.ROOT / "results")
     metrics = {}
     for notebook in committed_results(folder):
         metrics |= read_results(notebook, folder)["metrics"]
@@ -144,19 +96,19 @@ def readme_table(results_dir: Path | None = None, rows: tuple[Row, ...] = ROWS) 
         value = metrics.get(f"{row.name}.mean", metrics.get(row.name))
         if value is None:
             continue
-        shown = f"{value:.{row.decimals}f}"
+        shown = f"{value:.{DECIMALS}f}"
         if (spread := metrics.get(f"{row.name}.std")) is not None:
-            shown += f" ± {spread:.{row.decimals}f}"
+            shown += f" ± {spread:.{DECIMALS}f}"
         lines.append(f"| {row.task} | {row.model} | {row.metric} | {shown} | {row.to_beat} |")
     return "\n".join(lines)
 
 
-def bench_table(results_dir: Path | None = None) -> str:
-    """What was timed, beside its reference and goal, from bench.json; empty where that is not there.
+def bench_table(results_dir: str | Path | None = None) -> str:
+    """Timings beside their reference and goal, from bench.json; empty without it.
 
-    An asterisk marks what was timed on a machine that was not idle, before or meanwhile.
+    An asterisk marks timings on a machine that was not idle.
     """
-    folder = results_dir or settings.ROOT / "results"
+    folder = Path(results_dir or settings.ROOT / "results")
     if not (folder / "bench.json").is_file():
         return ""
     lines = ["| What | Unit | Here | Reference | Factor | Goal |", "|---|---|---|---|---|---|"]
@@ -179,9 +131,9 @@ def _amount(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
-def scale_table(results_dir: Path | None = None) -> str:
+def scale_table(results_dir: str | Path | None = None) -> str:
     """A line per stage, a column per size: seconds, titles per second, peak memory; empty without scale.json."""
-    path = (results_dir or settings.ROOT / "results") / "scale.json"
+    path = Path(results_dir or settings.ROOT / "results") / "scale.json"
     if not path.is_file():
         return ""
     sizes = json.loads(path.read_text(encoding="utf-8"))["sizes"]
@@ -197,18 +149,66 @@ def _stage(measures: Mapping) -> str:
     return f"{measures['seconds']:,.1f} s, {measures['titles_per_second']:,.0f}/s, {measures['peak_mib']:,.0f} MiB"
 
 
+def operations(tokens: float, categories: int) -> float:
+    """Multiplications and additions of one title's matrix products in training: forward, and twice that backward.
+
+    Args:
+        tokens: mean length of a title.
+        categories: size of the output layer.
+    """
+    recurrent = 2 * tokens * 2 * 4 * HIDDEN * (DIM + HIDDEN)
+    return 3 * (recurrent + 2 * 2 * HIDDEN * categories)
+
+
+def cost_table(results_dir: str | Path | None = None) -> str:
+    """An epoch and five of the course's set, measured, and of the original challenge, in proportion; a GPU is guessed.
+
+    Empty without results/scale.json, of whose largest size it is made.
+    """
+    path = Path(results_dir or settings.ROOT / "results") / "scale.json"
+    if not path.is_file():
+        return ""
+    entry = list(json.loads(path.read_text(encoding="utf-8"))["sizes"].values())[-1]
+    tokens, titles = entry["words"]["tokens"] / entry["rows"]["train"], entry["rows"]["train"]
+    sets = {titles: entry["categories"], CHALLENGE_TITLES: CHALLENGE_CATEGORIES}
+    work = {n: operations(tokens, categories) for n, categories in sets.items()}
+    ready = {n: _preparation(entry["stages"]) * n / titles for n in sets}
+    epoch = {n: n * work[n] / work[titles] / entry["stages"]["training"]["titles_per_second"] for n in sets}
+    on_gpu = {n: n / BATCH_SIZE * GPU_STEP for n in sets}
+    rows = {
+        "Titles to train on, categories": [f"{n:,}, {categories:,}" for n, categories in sets.items()],
+        "Products per title": [f"{work[n] / 1e6:.1f} million operations" for n in sets],
+        "Reading to encoding, once": [_time(ready[n]) for n in sets],
+        "One epoch": [_time(epoch[n]) for n in sets],
+        f"All of it, {EPOCHS} epochs": [_time(ready[n] + EPOCHS * epoch[n]) for n in sets],
+        f"{EPOCHS} epochs on one GPU (estimate)": [_time(EPOCHS * on_gpu[n]) for n in sets],
+    }
+    head = ["| | The course's set | The original challenge |", "|---|---|---|"]
+    return "\n".join(head + [f"| {name} | {' | '.join(cells)} |" for name, cells in rows.items()])
+
+
+def _preparation(stages: Mapping[str, Mapping]) -> float:
+    """Seconds of the stages between the downloaded file and training."""
+    return sum(stages[name]["seconds"] for name in ("reading", "cleaning", "dictionary", "encoding"))
+
+
+def _time(seconds: float) -> str:
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 120 else f"{seconds / 3600:.1f} h"
+
+
 BLOCKS: dict[str, Callable[[Path | None], str]] = {
     "results": readme_table, "bench": bench_table, "scale": scale_table, "costs": cost_table,
 }  # fmt: skip
 
 
-def update_readme(readme: Path | None = None, results_dir: Path | None = None) -> bool:
+def update_readme(readme: str | Path | None = None, results_dir: str | Path | None = None) -> bool:
     """Rewrite the tables between README's markers; True where that changed one.
 
     Raises:
-        ValueError: there is no place for a table.
+        WrongValue: a table has no markers.
     """
-    readme = readme or settings.ROOT / "README.md"
+    readme = Path(readme or settings.ROOT / "README.md")
     before = text = readme.read_text(encoding="utf-8") if readme.is_file() else ""
     for name, table in BLOCKS.items():
         text = _with_block(readme, text, name, table(results_dir))
@@ -230,10 +230,11 @@ def _with_block(readme: Path, text: str, name: str, table: str) -> str:
     return text
 
 
-def readme_problems(readme: Path, results_dir: Path) -> list[str]:
-    """What is wrong with the committed results, or else the tables of README that say otherwise."""
+def readme_problems(readme: str | Path, results_dir: str | Path) -> list[str]:
+    """Faults of the committed results, or else the tables of README that differ from them."""
     if problems := results_problems(results_dir):
         return problems
+    readme = Path(readme)
     text = readme.read_text(encoding="utf-8") if readme.is_file() else ""
     for name, table in BLOCKS.items():
         try:

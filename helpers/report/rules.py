@@ -1,13 +1,8 @@
-"""What there is to read in a notebook: its headings and the text of its outputs.
+"""The rules that a committed notebook keeps, one function each, and the check that applies them all.
 
-Rules on answers: every question under its id, in a few sentences, with numbers from the outputs above.
-
-An answer is a Markdown cell that begins with `**Respuesta.**`. Its section reaches from the nearest label above it
-(a heading or a bold line start that bears a question id) down to the answer itself.
-
-The rules a committed notebook keeps, one function each, and the check that applies them all.
-
-A rule takes a notebook and yields (cell number or None, message) for every fault. Rules on answers: notebook_answers.
+A rule takes a notebook and yields (cell number or None, message) for every fault. An answer is a Markdown cell that
+begins with `**Respuesta.**`; its section begins at the nearest label above it (a heading or a bold line start with a
+question id).
 """
 
 import ast
@@ -34,43 +29,21 @@ FENCE = re.compile(r"^(```|~~~).*?^\1", re.MULTILINE | re.DOTALL)
 HEADING = re.compile(r"^(#{1,6})\s+(.+?)\s*#*$", re.MULTILINE)
 INVISIBLE = re.compile(r"<(style|script)\b.*?</\1>", re.DOTALL | re.IGNORECASE)
 TAG = re.compile(r"</?[a-zA-Z][^>]*>")
-
-
-def code_cells(notebook: NotebookNode) -> Iterator[tuple[int, NotebookNode]]:
-    """(number, cell) of the code cells; numbers count every cell from 1."""
-    return ((number, cell) for number, cell in enumerate(notebook.cells, start=1) if cell.cell_type == "code")
-
-
-def headings(notebook: NotebookNode) -> list[tuple[int, int, str]]:
-    """(cell number, level, text) of every Markdown heading."""
-    return [
-        (number, len(match[1]), match[2])
-        for number, cell in enumerate(notebook.cells, start=1)
-        if cell.cell_type == "markdown"
-        for match in HEADING.finditer(FENCE.sub("", cell.source))
-    ]
-
-
-def output_text(output: NotebookNode) -> str:
-    """Everything written in one output, markup included; pictures hold no text, SVG does."""
-    if output.output_type == "stream":
-        return output.text
-    if output.output_type == "error":
-        return "\n".join(output.traceback)
-    parts = (value for mime, value in output.data.items() if not mime.startswith("image/") or mime == "image/svg+xml")
-    return "\n".join(part if isinstance(part, str) else json.dumps(part, ensure_ascii=False) for part in parts)
-
-
-def readable(text: str) -> str:
-    """HTML as a reader sees it: no styles, no tags, no entities."""
-    return html.unescape(TAG.sub(" ", INVISIBLE.sub(" ", text)))
-
-
-def all_output_text(notebook: NotebookNode) -> str:
-    """The text of every output, in order."""
-    return "\n".join(output_text(output) for _, cell in code_cells(notebook) for output in cell.outputs)
-
-
+MAX_BYTES = 1_000_000
+MAX_CELL_LINES = 15
+MAX_FUNCTION_LINES = 12
+SAMPLE_MARK = "MUESTRA SINT"  # of the banner that settings prints when a corpus is synthetic
+CLOSING = ("qué aprendimos", "qué falló", "límites")
+MAY_FOLLOW = ("referencias",)
+ABSOLUTE_PATH = re.compile(
+    r"/(?:home|root|work|tmp|Users|opt|mnt)/[^\s'\"<>]*"
+    r"|(?<![\w/.<])/(?:home|root|work|tmp|Users|opt|mnt)\b"
+    r"|\b[A-Z]:\\(?!n)\S+"  # not the "Q:\nA:" of a printed repr
+)
+PROGRESS_BAR = re.compile(r"it/s\]|s/it\]|B/s\]|█|\d+%\|[█-▏#]")
+MEMORY_ADDRESS = re.compile(r"\bat 0x[0-9a-fA-F]{6,}")
+ALWAYS_SHOW = {"print", "display", "show", "banner", "subplots", "figure"}
+SHOW_WHEN_LAST = {"head", "tail", "describe", "sample", "value_counts", "to_frame", "round"}
 OPENING = "**Respuesta.**"
 SENTENCES = range(3, 9)
 LABEL = re.compile(r"^(?:#{1,6}\s+(?:\*\*)?|\*\*)([MR]\d+(?:\.\d+[a-z]?)?)(?!\.?\w)", re.MULTILINE)
@@ -92,6 +65,46 @@ WALL_CLOCK = re.compile(
 )
 
 
+def code_cells(notebook: NotebookNode) -> Iterator[tuple[int, NotebookNode]]:
+    """(number, cell) of the code cells; numbers count every cell from 1."""
+    return ((number, cell) for number, cell in enumerate(notebook.cells, start=1) if cell.cell_type == "code")
+
+
+def outputs(notebook: NotebookNode) -> Iterator[tuple[int, NotebookNode]]:
+    """(cell number, output) of every output, in order."""
+    return ((number, output) for number, cell in code_cells(notebook) for output in cell.outputs)
+
+
+def headings(notebook: NotebookNode) -> list[tuple[int, int, str]]:
+    """(cell number, level, text) of every Markdown heading."""
+    return [
+        (number, len(match[1]), match[2])
+        for number, cell in enumerate(notebook.cells, start=1)
+        if cell.cell_type == "markdown"
+        for match in HEADING.finditer(FENCE.sub("", cell.source))
+    ]
+
+
+def output_text(output: NotebookNode) -> str:
+    """All text of one output, markup and SVG included, other pictures left out."""
+    if output.output_type == "stream":
+        return output.text
+    if output.output_type == "error":
+        return "\n".join(output.traceback)
+    parts = (value for mime, value in output.data.items() if not mime.startswith("image/") or mime == "image/svg+xml")
+    return "\n".join(part if isinstance(part, str) else json.dumps(part, ensure_ascii=False) for part in parts)
+
+
+def readable(text: str) -> str:
+    """The visible text of HTML."""
+    return html.unescape(TAG.sub(" ", INVISIBLE.sub(" ", text)))
+
+
+def all_output_text(notebook: NotebookNode) -> str:
+    """The text of every output, in order."""
+    return "\n".join(output_text(output) for _, output in outputs(notebook))
+
+
 class Answer(NamedTuple):
     """A Respuesta cell and where its section begins (positions in notebook.cells)."""
 
@@ -102,7 +115,7 @@ class Answer(NamedTuple):
 
 
 def labels(notebook: NotebookNode) -> list[tuple[int, str]]:
-    """(cell position, id) of every heading or bold line start that bears a question id."""
+    """(cell position, id) of every heading or bold line start with a question id."""
     return [
         (position, match[1])
         for position, cell in enumerate(notebook.cells)
@@ -112,7 +125,7 @@ def labels(notebook: NotebookNode) -> list[tuple[int, str]]:
 
 
 def answers(notebook: NotebookNode) -> list[Answer]:
-    """Every Respuesta cell with the question it stands under."""
+    """Every Respuesta cell with its question."""
     found = []
     marks = labels(notebook)
     for position, cell in enumerate(notebook.cells):
@@ -124,12 +137,12 @@ def answers(notebook: NotebookNode) -> list[Answer]:
 
 
 def prose(text: str) -> str:
-    """Markdown without what is no prose: code, formulas, addresses, arXiv numbers (each leaves an X behind)."""
+    """Markdown with code, formulas, addresses and arXiv numbers replaced by X."""
     return NOT_PROSE.sub("X", text)
 
 
 def count_sentences(text: str) -> int:
-    """Sentences of a Spanish text; decimals, abbreviations and table lines end none."""
+    """Sentences of a Spanish text; decimals and abbreviations end none, table lines do not count."""
     text = ABBREVIATION.sub("", TABLE_LINE.sub("", prose(text)))
     return sum(bool(re.search(r"\w", piece)) for piece in SENTENCE_END.split(text))
 
@@ -171,12 +184,9 @@ def numbers_stand_in_outputs(notebook: NotebookNode) -> Iterator[Finding]:
     Signs and whole numbers are not compared; numbers in code spans and formulas are not read.
     """
     for answer in answers(notebook):
-        outputs = [
-            readable(output_text(output))
-            for cell in notebook.cells[answer.start : answer.position]
-            for output in cell.get("outputs", [])
-        ]
-        known = set(OUTPUT_DECIMAL.findall("\n".join(outputs)))
+        section = notebook.cells[answer.start : answer.position]
+        shown = [readable(output_text(output)) for cell in section for output in cell.get("outputs", [])]
+        known = set(OUTPUT_DECIMAL.findall("\n".join(shown)))
         text = prose(answer.text)
         unknown = [number for number in dict.fromkeys(PROSE_DECIMAL.findall(text)) if number not in known]
         if unknown:
@@ -190,23 +200,6 @@ def no_wall_clock_in_answers(notebook: NotebookNode) -> Iterator[Finding]:
     for answer in answers(notebook):
         if times := [match[0] for match in WALL_CLOCK.finditer(prose(answer.text))]:
             yield answer.position + 1, f"a wall-clock time in the answer to {answer.question}: {', '.join(times)}"
-
-
-MAX_BYTES = 1_000_000
-MAX_CELL_LINES = 15
-MAX_FUNCTION_LINES = 12
-SAMPLE_MARK = "MUESTRA SINT"  # of the banner that settings prints when a corpus is synthetic
-CLOSING = ("qué aprendimos", "qué falló", "límites")
-MAY_FOLLOW = ("referencias",)
-ABSOLUTE_PATH = re.compile(
-    r"/(?:home|root|work|tmp|Users|opt|mnt)/[^\s'\"<>]*"
-    r"|(?<![\w/.<])/(?:home|root|work|tmp|Users|opt|mnt)\b"
-    r"|\b[A-Z]:\\(?!n)\S+"  # not the "Q:\nA:" of a printed repr
-)
-PROGRESS_BAR = re.compile(r"it/s\]|s/it\]|B/s\]|█|\d+%\|[█-▏#]")
-MEMORY_ADDRESS = re.compile(r"\bat 0x[0-9a-fA-F]{6,}")
-ALWAYS_SHOW = {"print", "display", "show", "banner", "subplots", "figure"}
-SHOW_WHEN_LAST = {"head", "tail", "describe", "sample", "value_counts", "to_frame", "round"}
 
 
 def committed_notebooks() -> list[Path]:
@@ -224,18 +217,16 @@ def executed_in_order(notebook: NotebookNode) -> Iterator[Finding]:
 
 def no_error_output(notebook: NotebookNode) -> Iterator[Finding]:
     """No cell ended in an exception."""
-    for number, cell in code_cells(notebook):
-        for output in cell.outputs:
-            if output.output_type == "error":
-                yield number, f"error output: {output.ename}: {output.evalue}"
+    for number, output in outputs(notebook):
+        if output.output_type == "error":
+            yield number, f"error output: {output.ename}: {output.evalue}"
 
 
 def no_stderr(notebook: NotebookNode) -> Iterator[Finding]:
     """No warning or log line reaches the reader."""
-    for number, cell in code_cells(notebook):
-        for output in cell.outputs:
-            if output.get("name") == "stderr":
-                yield number, f"stderr output: {output.text.strip().splitlines()[0]}"
+    for number, output in outputs(notebook):
+        if output.get("name") == "stderr":
+            yield number, f"stderr output: {output.text.strip().splitlines()[0]}"
 
 
 def no_empty_code_cell(notebook: NotebookNode) -> Iterator[Finding]:
@@ -246,7 +237,7 @@ def no_empty_code_cell(notebook: NotebookNode) -> Iterator[Finding]:
 
 
 def no_stripped_output(notebook: NotebookNode) -> Iterator[Finding]:
-    """Outputs are there: a cell without any does not print, draw, or end in a value.
+    """A cell that prints, draws or ends in a value has an output.
 
     Calls inside definitions and branches need not run, and a last call may return None: of those only calls known to
     show something count. A trailing semicolon silences the last value.
@@ -312,14 +303,13 @@ def no_absolute_path(notebook: NotebookNode) -> Iterator[Finding]:
 
 def no_debris(notebook: NotebookNode) -> Iterator[Finding]:
     """Outputs hold no progress bar, carriage return or memory address."""
-    for number, cell in code_cells(notebook):
-        for output in cell.outputs:
-            text = output_text(output)
-            if PROGRESS_BAR.search(text) or ("\r" in text and output.output_type == "stream"):
-                yield number, "progress bar in the output (TQDM_DISABLE=1 silences it)"
-            hidden = "text/html" in output.get("data", {})  # then nobody sees the plain text, which has the address
-            if not hidden and (match := MEMORY_ADDRESS.search(text)):
-                yield number, f"memory address in the output: {match[0]}; end the cell with a semicolon"
+    for number, output in outputs(notebook):
+        text = output_text(output)
+        if PROGRESS_BAR.search(text) or ("\r" in text and output.output_type == "stream"):
+            yield number, "progress bar in the output (TQDM_DISABLE=1 silences it)"
+        hidden = "text/html" in output.get("data", {})  # then nobody sees the plain text, which has the address
+        if not hidden and (match := MEMORY_ADDRESS.search(text)):
+            yield number, f"memory address in the output: {match[0]}; end the cell with a semicolon"
 
 
 def real_data_full_profile(notebook: NotebookNode) -> Iterator[Finding]:
@@ -393,12 +383,11 @@ def _outside_modules(node: ast.AST, modules: set[str]) -> Iterator[ast.AST]:
 
 def figures_at_100_dpi(notebook: NotebookNode) -> Iterator[Finding]:
     """Every PNG says 100 dots per inch."""
-    for number, cell in code_cells(notebook):
-        for output in cell.outputs:
-            if png := output.get("data", {}).get("image/png"):
-                dpi = Image.open(io.BytesIO(base64.b64decode(png))).info.get("dpi", (0, 0))
-                if round(dpi[0]) != 100:
-                    yield number, f"a figure at {dpi[0]:.0f} dpi: 100 are wanted (draw it with helpers.report.plots)"
+    for number, output in outputs(notebook):
+        if png := output.get("data", {}).get("image/png"):
+            dpi = Image.open(io.BytesIO(base64.b64decode(png))).info.get("dpi", (0, 0))
+            if round(dpi[0]) != 100:
+                yield number, f"a figure at {dpi[0]:.0f} dpi: 100 are wanted (draw it with helpers.report.plots)"
 
 
 RULES = (
@@ -430,8 +419,9 @@ def question_ids(notebook_name: str) -> list[str]:
     return list(questions.get(notebook_name, {}))
 
 
-def check_notebook(path: Path, ids: Collection[str]) -> list[str]:
+def check_notebook(path: str | Path, ids: Collection[str]) -> list[str]:
     """Every fault of one notebook, each as "file: cell n: message"."""
+    path = Path(path)
     try:
         notebook = nbformat.read(path, as_version=4)
         nbformat.validate(notebook)
@@ -446,18 +436,12 @@ def check_notebook(path: Path, ids: Collection[str]) -> list[str]:
     return [f"{path.name}: " + (f"cell {number}: " if number else "") + message for number, message in findings]
 
 
-def check(
-    paths: Iterable[Path] | None = None,
-) -> list[str]:
-    """Every fault of the given notebooks; without paths, of all that is committed, README's tables included.
-
-    Args:
-        paths: notebooks; None for those of the repository.
-    """
+def check(paths: Iterable[str | Path] | None = None) -> list[str]:
+    """Every fault of the given notebooks; without paths of all committed ones and of README's tables."""
     problems = [
         problem
         for path in (committed_notebooks() if paths is None else paths)
-        for problem in check_notebook(Path(path), question_ids(Path(path).stem))
+        for problem in check_notebook(path, question_ids(Path(path).stem))
     ]
     if paths is None:
         problems += readme_problems(settings.ROOT / "README.md", settings.ROOT / "results")
