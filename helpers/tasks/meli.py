@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from helpers import settings
 from helpers.data.batching import RaggedTexts, SubwordTitles, WordTitles, from_description, make_loader
 from helpers.data.splits import stratified_split
-from helpers.data.text import stopwords_es
+from helpers.data.text import stopwords_es, title_tokens
 from helpers.files import digest, hash_of
 from helpers.model import training
 from helpers.model.metrics import bootstrap_interval, multiclass_metrics
@@ -181,8 +181,8 @@ class MeliModel(TextModel):
         self.config, self.reader, self.categories = config, reader, list(categories)
         self.network = build_network(config, reader, len(self.categories), vectors)
 
-    def dataset(self, texts: Sequence[str], targets=None) -> RaggedTexts:
-        """Raw titles as ids."""
+    def dataset(self, texts: Sequence[str] | Sequence[list[str]], targets=None) -> RaggedTexts:
+        """Titles (raw, or their tokens) as ids."""
         return self.reader.encode(texts, None if targets is None else np.array(targets))
 
     def predict_proba(self, texts: Sequence[str]) -> np.ndarray:
@@ -327,9 +327,12 @@ def _fitted(
     texts, targets = _columns(train)
     if reader is None and config.representation == "words":
         raise ValueError("titles read as words need a dictionary: pass reader and vectors, as word_reader() makes them")
-    reader = reader or SubwordTitles.build(texts, min_count=config.min_count, pairs=config.pairs)
+    tokens = texts
+    if reader is None:  # cut once, for the reader and for the data
+        tokens = [title_tokens(title) for title in texts]
+        reader = SubwordTitles.build(tokens, min_count=config.min_count, pairs=config.pairs)
     model = MeliModel(config, reader, _names(train) if names is None else names, vectors).to(settings.device())
-    data = model.dataset(texts, targets)
+    data = model.dataset(tokens, targets)
     loaders = Loaders(
         make_loader(data, config.batch_size, strategy="equal", generator=generator),
         None if valid is None else make_loader(model.dataset(*_columns(valid)), EVALUATION_BATCH, strategy="equal"),
