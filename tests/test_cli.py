@@ -451,11 +451,6 @@ def test_the_rows_of_the_register_are_those_of_the_studies():
     assert {name: STUDIES[name].name for name in STUDIES} == {name: name for name in TABLES}
 
 
-@pytest.mark.parametrize("text", ["600_000", "63680", "full"])
-def test_sizes_may_be_written_as_one_likes(text):
-    assert cli.number_of_rows(text) == {"600_000": 600_000, "63680": 63_680, "full": 6_182_780}[text]
-
-
 def raises(error):
     def function(*args, **kwargs):
         raise error

@@ -7,12 +7,12 @@ from types import SimpleNamespace
 import gradio as gr
 import numpy as np
 import pytest
+import requests
 
 from helpers import settings
 from helpers.__main__ import main
-from helpers.apps import cli_demo, demo
-from helpers.data.batching import SentenceReader
-from helpers.data.text import Vocabulary
+from helpers.apps import demo
+from helpers.data.text import SentenceReader, Vocabulary
 from helpers.model.checkpoints import save_checkpoint
 
 NAMES = ["FUNDAS", "MESAS", "SILLAS", "RELOJES", "LIBROS", "MOTOS"]
@@ -27,17 +27,17 @@ def titles_model(names=NAMES):
             row[0 if "funda" in text else 1] = 0.8
         return table
 
-    def predict(texts, k):
+    def top(texts, k):
         best = np.argsort(-predict_proba(texts), axis=1, kind="stable")[:, :k]
         return [[(names[j], 0.8 if i == 0 else 0.04) for i, j in enumerate(row)] for row in best]
 
-    return SimpleNamespace(categories=names, predict=predict, predict_proba=predict_proba)
+    return SimpleNamespace(categories=names, top=top, predict_proba=predict_proba)
 
 
 def spam_model(threshold=0.5):
     return SimpleNamespace(
         config=SimpleNamespace(threshold=threshold),
-        predict_proba=lambda texts: np.array([0.9 if "WIN!" in text else 0.3 for text in texts]),
+        predict_proba=lambda texts: np.array([[0.1, 0.9] if "WIN!" in text else [0.7, 0.3] for text in texts]),
     )
 
 
@@ -58,14 +58,14 @@ def test_a_model_of_few_categories_shows_those():
 
 
 def test_a_message_is_weighed_for_the_verdict_that_it_gets():
-    both, weighed, told = demo.judge(spam_model(), "you WIN! now")
+    both, weighed, told = demo.classify(spam_model(), "you WIN! now")
     assert both == pytest.approx({"spam": 0.9, "no es spam": 0.1})
     assert weighed[2] == ("WIN!", 1)
     assert told == "Sin «WIN!», la probabilidad de «spam» pasa de 0.900 a 0.300."
-    strict = demo.judge(spam_model(threshold=0.95), "WIN! now")
+    strict = demo.classify(spam_model(threshold=0.95), "WIN! now")
     assert strict[1][0] == ("WIN!", -1)
     assert strict[2] == "Sin «WIN!», la probabilidad de «no es spam» pasa de 0.100 a 0.700."
-    assert demo.judge(spam_model(), "see you")[2] == "Ninguna palabra cambia por sí sola la respuesta."
+    assert demo.classify(spam_model(), "see you")[2] == "Ninguna palabra cambia por sí sola la respuesta."
 
 
 @pytest.mark.parametrize(("relatedness", "words"), [(4.256, "Dicen casi lo mismo"), (2.0, "No dicen lo mismo")])
@@ -85,7 +85,7 @@ def test_words_that_the_model_does_not_know_are_named():
 def test_what_cannot_be_asked_is_told_why(text, reason):
     asked = [
         lambda: demo.categorize(titles_model(), text),
-        lambda: demo.judge(spam_model(), text),
+        lambda: demo.classify(spam_model(), text),
         lambda: demo.compare(similarity_model(1.0), "a dog", text),
     ]
     for ask in asked:
@@ -116,24 +116,36 @@ def test_the_page_reports_to_nobody_and_listens_on_this_machine_alone(monkeypatc
     assert (launched["server_name"], launched["share"]) == ("127.0.0.1", False)
 
 
-def test_a_port_that_is_taken_or_none_is_one_line(monkeypatch, capsys, tmp_path):
+def test_a_port_that_is_taken_is_one_line(monkeypatch, capsys, tmp_path):
     folders = [f"--{task}={tmp_path}" for task in demo.TABS]
     with socket.socket() as busy:
-        busy.bind((demo.HOST, 0))
+        busy.bind((settings.HOST, 0))
         busy.listen()
         port = busy.getsockname()[1]
         assert main(["demo", f"--port={port}", *folders]) == 1
     assert capsys.readouterr().err == f"error: port {port} is taken: give another, --port N (make: PORT=N)\n"
-    assert main(["demo", "--port=0", *folders]) == 1
-    assert "from 1 to 65535" in capsys.readouterr().err
 
 
 def test_the_command_passes_the_folders_on(monkeypatch):
     calls = []
     monkeypatch.setattr(demo, "build_page", lambda folders: calls.append(folders) or "page")
-    monkeypatch.setattr(demo, "serve", lambda *given: calls.append(given))
+    monkeypatch.setattr(demo, "serve", lambda *given: calls.append(given) or None)
     assert main(["demo", "--sms", "mine"]) == 0
     assert calls == [{"meli": None, "sms": Path("mine"), "sick": None}, ("page", demo.PORT)]
-    assert {task: Path(folder).name for task, folder in cli_demo.TASKS.items()} == {
-        task: tab.folder for task, tab in demo.TABS.items()
-    }
+    assert list(demo.TABS) == list(calls[0])
+
+
+def test_the_page_comes_up_where_a_proxy_is_set_for_everything(monkeypatch, tmp_path):
+    for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")  # nobody answers there
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    page = demo.build_page(dict.fromkeys(demo.TABS, tmp_path))
+    with socket.socket() as probe:
+        probe.bind((settings.HOST, 0))
+        port = probe.getsockname()[1]
+    try:
+        address = demo.serve(page, port, wait=False)
+        assert "Redes recurrentes" in requests.get(address, timeout=60).text
+    finally:
+        page.close()

@@ -7,9 +7,11 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import typer
 
 from helpers import settings
-from helpers.__main__ import build_parser
+from helpers.__main__ import spread
+from helpers.apps import cli
 
 ROOT = settings.ROOT
 ROOMS = ("settings", "files", "data", "augment", "model", "report", "tasks", "lessons", "apps", "__main__")
@@ -142,7 +144,19 @@ def test_readme_names_commands_that_the_command_line_has():
     commands = documented("python -m helpers")
     assert commands
     for command in commands:
-        build_parser().parse_args(shlex.split(command.replace("…", "NAME")))
+        parse(shlex.split(command.replace("…", "NAME")))
+    with pytest.raises(typer.TyperException):
+        parse(["train", "sms", "--epochs", "3"])
+
+
+def parse(arguments: list[str]) -> None:
+    """Read a command as the command line does, without running it."""
+    command, context, rest = cli.command(), None, spread(arguments)
+    while command is not None:
+        context = command.make_context(cli.PROGRAM, list(rest), parent=context)
+        rest = [*context._protected_args, *context.args]
+        command = command.resolve_command(context, rest)[1] if getattr(command, "commands", None) and rest else None
+        rest = rest[1:]
 
 
 def test_readme_links_lead_somewhere():

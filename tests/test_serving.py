@@ -14,8 +14,9 @@ import pytest
 import requests
 from tiny_models import expected, flat, saved_models
 
-from helpers.apps import cli_serving, serving
+from helpers.apps import serving
 from helpers.apps.serving import SERVICES
+from helpers.settings import HOST
 
 pytestmark = pytest.mark.server
 
@@ -40,17 +41,15 @@ def server(request, saved, tmp_path_factory):
     """The server of a model, as `python -m helpers serve` starts it, and what the test needs to ask it."""
     name, folder = request.param, tmp_path_factory.mktemp("served")
     with socket.socket() as probe:
-        probe.bind((cli_serving.HOST, 0))
+        probe.bind((HOST, 0))
         port = probe.getsockname()[1]
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder / 'mlflow.db'}")
-        arguments, environment = cli_serving.server(serving.register(name, saved[name]), port)
+        arguments, environment = serving.server(serving.register(name, saved[name]), port)
     log = folder / "log.txt"
     with log.open("w") as out:
         process = subprocess.Popen(arguments, env=environment, stdout=out, stderr=out, start_new_session=True)
-    found = SimpleNamespace(
-        name=name, columns=SERVICES[name].columns, saved=saved[name], url=f"http://{cli_serving.HOST}:{port}"
-    )
+    found = SimpleNamespace(name=name, columns=SERVICES[name].columns, saved=saved[name], url=f"http://{HOST}:{port}")
     try:
         wait_until_up(process, found.url, log)
         yield found
@@ -103,13 +102,16 @@ def test_good_requests(server):
     check(server, post(server, {"dataframe_split": split}), TEXTS)
     csv = "\n".join([",".join(server.columns), *(",".join([text] * len(server.columns)) for text in ("uno", "dos"))])
     check(server, post(server, csv, "text/csv"), ["uno", "dos"])
+    check(server, post(server, csv.replace("dos", "NA"), "text/csv"), ["uno", "NA"])
+    check_refused(post(server, csv.replace("dos", "dos, tres"), "text/csv"), "row 1 has")
 
 
 @pytest.mark.parametrize(("value", "reason"), WRONG, ids=[reason for _, reason in WRONG])
 def test_wrong_types(server, value, reason):
     check_refused(post(server, records(server, ["fine", value])), f"{server.columns[0]} of {reason}")
     for form in ("inputs", "instances"):
-        check_refused(post(server, {form: records(server, ["fine", value])["dataframe_records"]}), form)
+        rows = records(server, ["fine", value])["dataframe_records"]
+        check_refused(post(server, {form: rows}), f"{server.columns[0]} of {reason}")
 
 
 def test_missing_fields(server):

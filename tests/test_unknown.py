@@ -1,3 +1,5 @@
+"""Words that a sentence reader cannot read."""
+
 import pytest
 
 from helpers.data.text import SentenceReader, Vocabulary

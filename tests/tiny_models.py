@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from helpers.apps.serving import SERVICES, unknown_words
+from helpers.apps.serving import SERVICES
 from helpers.tasks import meli, sick, sms
 
 
@@ -36,15 +36,13 @@ def expected(name: str, folder: Path, *texts: list[str]) -> list[dict]:
     """What the model itself says of these texts (one list per column), laid out as the server does."""
     model = _loaded(name, folder)
     if name == "meli-titles":
-        return [
-            {"categories": [{"category": c, "probability": p} for c, p in best]} for best in model.top(texts[0])
-        ]
+        return [{"categories": [{"category": c, "probability": p} for c, p in best]} for best in model.top(texts[0])]
     if name == "sms-spam":
         said = zip(model.predict(texts[0]), model.predict_proba(texts[0])[:, 1].tolist(), strict=True)
         return [{"label": ("ham", "spam")[spam], "spam_probability": p} for spam, p in said]
     said = zip(model.similarity(*texts).tolist(), model.similar(*texts).tolist(), *texts, strict=True)
     return [
-        {"relatedness": relatedness, "similar": similar, "unknown_words": unknown_words(model.reader, first, second)}
+        {"relatedness": relatedness, "similar": similar, "unknown_words": model.reader.unknown(first, second)}
         for relatedness, similar, first, second in said
     ]
 
