@@ -54,7 +54,7 @@ for name, key in wanted:
 
 
 def draw(max_seconds: float, only: Collection[str] = ()) -> list[tuple[str, str]]:
-    """(study, key) of a row of every committed table, drawn by a seed among those below `max_seconds`, else the shortest.
+    """(study, key) of a row of every committed table, drawn by a seed below `max_seconds`, else the shortest.
 
     Raises:
         ValueError: `only` names no committed study.
@@ -115,9 +115,11 @@ def of_notebooks(folder: Path) -> dict[str, float]:
     }
 
 
-def of_rows(path: Path) -> dict[str, float]:
-    """study row: metric -> number, of a file of run_rows."""
-    return {f"{row['study']} {row['row']}: {row['metric']}": float(row["value"]) for row in read_rows(path)}
+def of_rows(path: Path, other: Path) -> dict[str, float]:
+    """study row: metric -> number, of a file of run_rows: of the rows that another such file holds too."""
+    run = {(row["study"], row["key"]) for row in read_rows(other)}
+    both = [row for row in read_rows(path) if (row["study"], row["key"]) in run]
+    return {f"{row['study']} {row['row']}: {row['metric']}": float(row["value"]) for row in both}
 
 
 def differences(old: Mapping[str, float], new: Mapping[str, float]) -> tuple[int, list[dict]]:
@@ -132,14 +134,18 @@ def _same(old: float | None, new: float | None) -> bool:
     return both and (old == new or (math.isnan(old) and math.isnan(new)))
 
 
+def _counted(old: Mapping[str, float], new: Mapping[str, float]) -> dict:
+    equal, different = differences(old, new)
+    return {"equal": equal, "different": len(different), "differences": different}
+
+
 def compare(notebooks: list[Path], rows: list[Path], commits: list[str]) -> dict:
     """The report of two runs: (old, new) folders of results and (old, new) files of rows; either may be left out."""
     report = {"schema": 1, "processor": settings.processor()}
-    for kind, places, read in (("notebooks", notebooks, of_notebooks), ("rows", rows, of_rows)):
-        if places:
-            equal, different = differences(*(read(place) for place in places))
-            report[kind] = {"equal": equal, "different": len(different), "differences": different}
+    if notebooks:
+        report["notebooks"] = _counted(*(of_notebooks(folder) for folder in notebooks))
     if rows:
+        report["rows"] = _counted(of_rows(*rows), of_rows(*reversed(rows)))
         for side, path in zip(("old", "new"), rows, strict=True):
             origins = {tuple(row[name] for name in ORIGIN) for row in read_rows(path)}
             report[side] = [dict(zip(ORIGIN, origin, strict=True)) for origin in sorted(origins)]
