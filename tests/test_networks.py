@@ -157,11 +157,92 @@ def test_word_dropout_takes_words_and_leaves_features_only_in_training():
     torch.testing.assert_close(embedding.train()(batch), expected)
 
 
+def test_dropout_of_words_and_features_takes_its_share_and_rescales_nothing():
+    data = EncodedTexts(["Free 100 " * 200], None, Vocabulary(["free"]), scheme="space", features=FEATURES)
+    batch = data.__getitems__([0])
+    embedding = TokenEmbedding(3, 4, num_features=len(FEATURES), word_dropout=0.3)
+    word = embedding.words.weight[batch.tokens[0]]
+    got = embedding.train()(batch)[0]
+    dropped = (got == 0).all(-1)
+    torch.testing.assert_close(got, word.masked_fill(dropped.unsqueeze(-1), 0))
+    assert dropped.float().mean().item() == pytest.approx(0.3, abs=0.08)
+    embedding.word_dropout, embedding.feature_dropout = 0.0, 0.5
+    nn.init.ones_(embedding.features.weight)
+    counts = [len(FEATURES.encode(token)) for token in ("Free", "100")]
+    kept = set()
+    for _ in range(100):
+        bags = (embedding.train()(batch)[0] - word)[:2, 0] * torch.tensor(counts).sqrt()
+        kept |= {(token, round(bag, 3)) for token, bag in enumerate(bags.tolist())}
+    assert {number for _, number in kept} <= set(range(max(counts) + 1)), "a feature counts whole or not at all"
+    assert len(kept) > len(counts), "the features that are lost change"
+
+
+def test_the_start_of_an_embedding():
+    torch.manual_seed(0)
+    random = TokenEmbedding(4000, 10, num_features=7, std=0.3, sparse=True)
+    assert random.words.weight[1:].std().item() == pytest.approx(0.3, rel=0.02)
+    assert random.words.weight[0].abs().sum() == random.features.weight.abs().sum() == 0
+    assert random.words.weight.requires_grad
+    assert random.words.sparse
+    assert random.features.sparse
+    vectors = torch.randn(5, 4)
+    given = TokenEmbedding(5, 4, vectors=vectors, freeze=True)
+    assert torch.equal(given.words.weight[1:], vectors[1:])
+    assert given.words.weight[0].abs().sum() == 0
+    assert not given.words.weight.requires_grad
+
+
 def test_pretrained_vectors_of_another_size_are_mapped():
     vectors = torch.randn(5, 3)
     embedding = TokenEmbedding(5, 4, vectors=vectors)
     batch = EncodedTexts(["a b c"], None, Vocabulary(["a", "b", "c"])).__getitems__([0])
     torch.testing.assert_close(embedding(batch)[0], embedding.project(vectors[2:5]))
+
+
+@pytest.mark.parametrize("pooling", ["last", "mean", "max", "attention", "max+mean", "end"])
+@pytest.mark.parametrize(("skip", "dense", "layers"), [(True, 0, 1), (False, 4, 2), (True, 4, 1)])
+def test_a_classifier_is_its_formula_text_by_text(pooling, skip, dense, layers):
+    torch.manual_seed(0)
+    data = EncodedTexts(["a b c d a b", "b", "c c a"], None, Vocabulary(["a", "b", "c", "d"]))
+    encoder = RecurrentEncoder(4, 3, bidirectional=True, num_layers=layers)
+    model = TextClassifier(
+        TokenEmbedding(6, 4, std=1.0),
+        encoder,
+        num_classes=2,
+        pooling=pooling,
+        dense=dense,
+        activation="tanh",
+        skip=skip,
+    ).eval()
+    for weight in model.parameters():
+        nn.init.normal_(weight)
+    logits = model(data.__getitems__([0, 1, 2]))
+    for row in range(3):
+        if pooling == "end" and row:
+            continue  # the others are read over their padding
+        tokens = states = model.embedding.words.weight[torch.from_numpy(data.tokens[row])]
+        for forward, backward in encoder.layers:
+            there, back = forward(states)[0], backward(states.flip(0))[0].flip(0)
+            states, last = torch.cat([there, back], -1), torch.cat([there[-1], back[0]])
+        weights = model.pooling.attention(states).softmax(0) if pooling == "attention" else 0
+        kinds = {"last": last, "end": states[-1], "mean": states.sum(0) / len(states), "max": states.max(0).values}
+        pooled = [kinds[kind] if kind in kinds else (weights * states).sum(0) for kind in pooling.split("+")]
+        pooled = torch.cat([*pooled, *([tokens.sum(0) / len(tokens) ** 0.5] if skip else [])])
+        if dense:
+            pooled = torch.tanh(model.dense[0](pooled))
+        torch.testing.assert_close(logits[row], model.output(pooled), rtol=1e-4, atol=1e-5)
+
+
+def test_dropout_acts_on_tokens_pooled_states_and_dense_layer_and_between_recurrent_layers():
+    data = EncodedTexts(["a b c", "b c a"], None, Vocabulary(["a", "b", "c"]))
+    encoder = RecurrentEncoder(4, 3, num_layers=3, dropout=0.2)
+    model = TextClassifier(TokenEmbedding(5, 4), encoder, num_classes=2, dense=7, dropout=0.4, skip=True)
+    dropped = []
+    for module in model.modules():
+        if isinstance(module, nn.Dropout):
+            module.register_forward_hook(lambda module, inputs, _: dropped.append((module.p, *inputs[0].shape)))
+    model(data.__getitems__([0, 1]))
+    assert dropped == [(0.4, 2, 3, 4), (0.2, 2, 3, 3), (0.2, 2, 3, 3), (0.4, 2, 3 + 4), (0.4, 2, 7)]
 
 
 @pytest.mark.parametrize("activation", ["relu", "softmax", "none"])

@@ -5,14 +5,17 @@ import pickle
 import random
 import signal
 import time
+from types import SimpleNamespace
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from helpers import settings as project
 from helpers.data.batching import EncodedTexts, make_loader
 from helpers.data.text import Vocabulary, tokenize
+from helpers.model import recovery as recoveries
 from helpers.model.checkpoints import CheckpointError, load_checkpoint
 from helpers.model.metrics import multiclass_metrics
 from helpers.model.networks import RecurrentEncoder, TextClassifier, TokenEmbedding
@@ -163,6 +166,90 @@ def test_a_checkpoint_of_another_training_is_refused_with_the_difference(tmp_pat
     assert all("seed was 1, is 2" in line and "config" not in line for line in said)
     assert trained == BATCHES * EPOCHS
     assert_same(numbers(model, history), numbers(*train(None, seed=2)[:2]))
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """A copy of some of the package: the code that recovery() believes to run."""
+    for name in ("__init__", "tasks/sms", "model/training"):
+        copy = tmp_path / "project" / "helpers" / f"{name}.py"
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_text((project.ROOT / "helpers" / f"{name}.py").read_text(encoding="utf8"), encoding="utf8")
+    monkeypatch.setenv("ARTIFACTS_DIR", str(tmp_path / "artifacts"))
+    monkeypatch.setenv("CHECKPOINT_SECONDS", "1e-9")
+    monkeypatch.setenv("THREADS", "2")
+    monkeypatch.setenv("DEVICE", "cpu")
+    monkeypatch.setattr(project, "ROOT", tmp_path / "project")
+    recoveries._code.cache_clear()
+    yield tmp_path / "project" / "helpers"
+    recoveries._code.cache_clear()
+
+
+def edit_the_task(package, monkeypatch):
+    path = package / "tasks" / "sms.py"
+    path.write_text(path.read_text(encoding="utf8").replace("pct_start=0.1", "pct_start=0.5"), encoding="utf8")
+
+
+def add_a_file(package, monkeypatch):
+    (package / "model" / "new.py").write_text("")
+
+
+def remove_a_file(package, monkeypatch):
+    (package / "model" / "training.py").unlink()
+
+
+def other_threads(package, monkeypatch):
+    monkeypatch.setenv("THREADS", "1")
+
+
+def other_torch(package, monkeypatch):
+    now = project.versions()
+    monkeypatch.setattr(project, "versions", lambda: now | {"torch": "9.9.9"})
+
+
+def other_device(package, monkeypatch):
+    monkeypatch.setattr(project, "device", lambda: SimpleNamespace(type="cuda"))
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (edit_the_task, "training: code helpers/tasks/sms.py changed\n"),
+        (add_a_file, "training: code helpers/model/new.py changed\n"),
+        (remove_a_file, "training: code helpers/model/training.py changed\n"),
+        (other_threads, "training: threads was 2, is 1\n"),
+        (other_torch, f"training: versions torch was '{torch.__version__.split('+')[0]}', is '9.9.9'\n"),
+        (other_device, "training: device was 'cpu', is 'cuda'\n"),
+        (None, None),
+    ],
+    ids=lambda change: getattr(change, "__name__", ""),
+)
+def test_an_interrupted_training_begins_again_when_what_it_ran_on_changed(package, monkeypatch, capsys, change, reason):
+    with pytest.raises(PowerCut), recoveries.recovery("sms", seed=1) as kept:
+        train(kept, cut_after=8)
+    if change:
+        change(package, monkeypatch)
+        recoveries._code.cache_clear()  # as another process would
+    with recoveries.recovery("sms", seed=1) as kept:
+        model, history, trained = train(kept)
+    said = capsys.readouterr().out
+    assert trained == BATCHES * EPOCHS - (0 if change else 8)
+    assert said.count(reason) == 2 if change else said == "entrenamiento retomado: época 2, 2 lotes ya hechos\n"
+    assert_same(numbers(model, history), numbers(*train(None)[:2]))
+
+
+def test_of_several_processes_the_first_keeps_checkpoints(package, monkeypatch):
+    for rank, kind in (("0", Recovery), ("1", type(None)), ("", Recovery)):
+        monkeypatch.setenv("RANK", rank)
+        with recoveries.recovery("sms", seed=1) as kept:
+            assert isinstance(kept, kind)
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "often", "nan"])
+def test_seconds_between_checkpoints_are_a_number_above_0(package, monkeypatch, value):
+    monkeypatch.setenv("CHECKPOINT_SECONDS", value)
+    with pytest.raises(ValueError, match=f"CHECKPOINT_SECONDS='{value}' is not a number of seconds above 0"):
+        recoveries.recovery("sms", seed=1)
 
 
 def test_a_pickle_is_no_checkpoint(tmp_path):

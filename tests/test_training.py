@@ -63,7 +63,9 @@ def plain_epoch(model, *, rate, factor=lambda k: 1.0, clip=None, ema=None, smoot
             for parameter, g in zip(model.parameters(), gradient, strict=True):
                 parameter -= rate * factor(k) * scale * g
         now = [parameter.detach().clone() for parameter in model.parameters()]
-        mixed = now if kept is None or ema is None else [ema * a + (1 - ema) * b for a, b in zip(kept, now, strict=True)]
+        mixed = (
+            now if kept is None or ema is None else [ema * a + (1 - ema) * b for a, b in zip(kept, now, strict=True)]
+        )
         kept = mixed
         total += sum(loss.item() for loss in losses)
     return total / len(TEXTS), norms, kept
@@ -91,9 +93,7 @@ def test_an_epoch_is_that_of_a_plain_loop(options):
     weights = torch.tensor(passed.pop("weights", (1.0, 1.0)))
     step = classification_step(label_smoothing=passed.pop("smoothing", 0.0), class_weights=weights)
     loaders = Loaders(shuffled(), make_loader(data(), 16))
-    history = fit(
-        model, loaders, step, optimizers=[sgd], schedulers=schedulers, epochs=1, metrics=metrics, **passed
-    )
+    history = fit(model, loaders, step, optimizers=[sgd], schedulers=schedulers, epochs=1, metrics=metrics, **passed)
     (row,) = history.rows
     assert row["train_loss"] == pytest.approx(loss, rel=1e-7)
     for got, expected in zip(model.parameters(), kept, strict=True):
