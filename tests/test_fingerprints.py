@@ -8,13 +8,31 @@ import torch
 from tools import fingerprints
 
 COMMITTED = fingerprints.read()
-WAYS_OUT = "mend the code; or, where numbers change on purpose, raise REVISION in helpers/tasks/{}.py, run `make fingerprints` and the studies"
+WAYS_OUT = (
+    "mend the code; or, where numbers change on purpose, raise REVISION in helpers/tasks/{}.py, run "
+    "`make fingerprints` and the studies"
+)
 
 
-@pytest.mark.parametrize("name", fingerprints.names())
-def test_a_miniature_training_gives_what_is_committed(name):
+def check(name):
     found = fingerprints.differences(COMMITTED["fingerprints"][name], fingerprints.fingerprint(name))
     assert not found, f"{name}: {'; '.join(found)}: " + WAYS_OUT.format(name.partition("/")[0])
+
+
+def of(*tasks):
+    return pytest.mark.parametrize("name", [name for name in fingerprints.names() if name.startswith(tasks)])
+
+
+class TestMeli:  # a class each, so that two workers share them (make test: --dist loadscope)
+    @of("meli/")
+    def test_miniature(self, name):
+        check(name)
+
+
+class TestSmsAndSick:
+    @of("sms/", "sick/")
+    def test_miniature(self, name):
+        check(name)
 
 
 def test_every_configuration_has_a_fingerprint_of_todays_revision():
