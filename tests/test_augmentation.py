@@ -65,10 +65,11 @@ ENTRIES = {
     "outdoors": {"r": Entry(1, "base")},
     "run": {"v": Entry(0.9, "base"), "n": Entry(0.1, "base")},
     "cart": {"n": Entry(1, "base", "noun.artifact")},
+    "truck": {"n": Entry(0.6, "base", "noun.artifact"), "v": Entry(0.4, "base")},
 }
 FUNCTION_WORDS = word_set("a an the is are and or of in on off up to with by no not there near his its two")
 NEAR = [  # words with nearly the same vector; each group stands across from the others
-    word_set("child kid dog cat cats owner"), word_set("car automobile cart"), word_set("quickly rapidly slowly"),
+    word_set("child kid dog cat cats owner"), word_set("car automobile cart truck"), word_set("quickly rapidly slowly"),
     word_set("jumping leaping pulling pushing"), word_set("old young tall short black white"), word_set("man woman"),
     word_set("outside outdoors"),
 ]  # fmt: skip
@@ -290,6 +291,8 @@ def test_a_neighbour_replaces_a_common_noun_in_both_sentences():
     assert texts(new) == {("A cat is pulling it", "The cat is pulling")}  # no child, no plural, no other verb
     assert new[["relatedness", "entailment"]].to_numpy().tolist() == [[4.2, "ENTAILMENT"]]
     assert made(neighbour_pairs, ("A dog is pulling it", "The dog is pulling"), min_cosine=1.1).empty
+    carts = made(neighbour_pairs, ("A cart is near", "The cart is off"), per_pair=9)  # "truck" is also a verb
+    assert texts(carts) == {("An automobile is near", "The automobile is off"), ("A car is near", "The car is off")}
     assert made(neighbour_pairs, ("A dog is near", "The cart is near")).empty
     assert made(neighbour_pairs, ("A man is near", "The man and his dog")).empty
 
@@ -298,6 +301,7 @@ def test_a_modifier_goes_from_both_sentences():
     rows = [("An old man is near", "The old man is off"), ("A man runs quickly off", "Quickly runs a man")]
     new = made(deletion_pairs, *rows, min_frequency=1)
     assert texts(new) == {("A man is near", "The man is off"), ("A man runs off", "Runs a man")}
+    assert made(deletion_pairs, *rows, min_frequency=3).empty
 
 
 @pytest.mark.parametrize(
