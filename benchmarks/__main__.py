@@ -1,20 +1,21 @@
 """Run the comparisons: `python -m benchmarks`, on real data and an idle machine.
 
-Both sides of a comparison run in turn in the same process, on the CPU; "device" compares a CUDA device with it. Results
-are added to results/bench.json after each comparison, with the state of the machine; a comparison that is run again
-replaces its own numbers only.
+Both sides of a comparison run in turn in the same process, on the CPU; "device" compares a CUDA device with it, and
+"startup" processes of two commits. Results are added to results/bench.json after each comparison, with the state of the
+machine; a comparison that is run again replaces its own numbers only.
 """
 
 import argparse
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import psutil
 
-from benchmarks import cleaning, device, epochs, gemm, inference, passing, training
+from benchmarks import cleaning, device, epochs, gemm, inference, passing, startup, training
 from benchmarks.harness import OTHERS, QUICK, Outcome, Row, Sizes, Watch, others_now, table, warning
 from helpers import settings
 from helpers.report.results import read_results, write_results
@@ -29,6 +30,7 @@ COMPARISONS: dict[str, Run] = {
     "epochs": epochs.run,
     "passing": passing.run,
     "device": device.run,
+    "startup": startup.run,
 }
 NAME = "bench"
 
@@ -103,6 +105,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.splitlines()[0])
     parser.add_argument("--only", action="append", choices=COMPARISONS, metavar="NAME", help=", ".join(COMPARISONS))
     parser.add_argument("--quick", action="store_true", help="tiny sizes, one round, results to build/results")
+    parser.add_argument("--against", default=Sizes.against, metavar="COMMIT", help="of startup (%(default)s)")
     options = parser.parse_args(arguments)
     os.environ["PROFILE"] = "quick" if options.quick else "full"
     names = options.only or list(COMPARISONS)
@@ -110,7 +113,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f"device: {reason}")
         names = [name for name in names if name != "device"]
     if names:
-        run_all(names, QUICK if options.quick else Sizes())
+        try:
+            run_all(names, replace(QUICK if options.quick else Sizes(), against=options.against))
+        except settings.UserError as error:
+            sys.exit(f"error: {error}")
 
 
 def _say(text: str | None) -> None:

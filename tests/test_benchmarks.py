@@ -12,7 +12,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks import __main__ as command
-from benchmarks import device, gemm, harness, passing, references
+from benchmarks import device, gemm, harness, passing, references, startup
 from benchmarks.harness import QUICK, Outcome, Row, Sizes, alternate, table, warning, windows
 from helpers.data.batching import Ragged, RaggedTexts, make_loader
 from helpers.data.splits import Split
@@ -262,3 +262,16 @@ def test_the_baseline_is_scored_on_the_validation_side():
 def test_what_is_written_is_plain_json(fakes, tmp_path):
     command.main(["--quick"])
     assert json.loads((tmp_path / "bench.json").read_text(encoding="utf8"))["schema"] == 1
+
+
+def test_start_up_runs_the_package_of_another_commit_and_counts_its_cpu(tmp_path):
+    root, used = startup.checked_out("HEAD", tmp_path / "then"), []
+    assert (root / "helpers" / "__main__.py").is_file()
+    assert startup.side(root, ["--help"], used)() == 1
+    assert len(used) == 1
+    assert used[0] > 0
+
+
+def test_a_commit_that_is_not_there_is_one_line():
+    with pytest.raises(SystemExit, match=r"error: --against 0000000: .*0000000.*git fetch --unshallow"):
+        command.main(["--only", "startup", "--quick", "--against", "0000000"])
