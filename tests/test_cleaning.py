@@ -90,6 +90,10 @@ def test_trace_shows_the_title_after_every_step():
     assert stages[-1][1] == "notebook envío gratis"
 
 
+def test_every_tag_goes_and_an_open_one_stays():
+    assert clean_tokens("<strong>mesa</strong>ratona <span>roble</span> <abierto") == ["mesaratona", "roble", "abierto"]
+
+
 def test_stop_words_and_accents_stay():
     assert clean_tokens("Lámpara Para El Baño Con Sobre") == ["lámpara", "para", "baño", "con", "sobre"]
 
@@ -99,6 +103,7 @@ def test_a_skipped_step_is_not_done():
     assert clean("Mesa 140x78cm Hop®", skip=without) == "mesa xcm hop®"
     assert clean("Mesa 140x78cm Hop®") == "mesa hop"
     assert clean("As Is!", skip=ORDER) == "As Is!"
+    assert clean("Nin\u0303o", skip=["lower_case"]) == "Niño"  # the Unicode form is no step
 
 
 @pytest.mark.parametrize("title", ["", "   ", "4k 55 tv", "¡¡!!", "😀😀"])
