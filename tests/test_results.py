@@ -41,6 +41,7 @@ def test_written_results_are_read_again_with_their_circumstances(folder):
         "versions": settings.versions(),
         "threads": settings.threads(),
         "device": "cpu",
+        "processor": settings.processor(),
     }
 
 
