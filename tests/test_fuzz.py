@@ -20,19 +20,24 @@ from hypothesis import strategies as st
 from helpers.augment.edits import delete_word, replace_word, words_of
 from helpers.augment.new_pairs import COLUMNS
 from helpers.augment.techniques import TECHNIQUES, Resources, augment
-from helpers.data.batching import (
-    CASES,
-    MAX_TOKENS,
-    EncodedPairs,
-    EncodedTexts,
-    SentenceReader,
-    SubwordTitles,
-    WordTitles,
-)
+from helpers.data.batching import EncodedPairs, EncodedTexts, SubwordTitles, WordTitles
 from helpers.data.corpora import MELI_COLUMNS, SchemaError, load_meli, load_sick, load_sick_release, load_sms, load_sts
 from helpers.data.sources import ArchiveError, extract
-from helpers.data.splits import normalize_sentence, pair_key, tokenize_sentence
-from helpers.data.text import FeatureVocabulary, Vocabulary, clean, clean_tokens, tokenize, trace, word_form
+from helpers.data.splits import pair_key
+from helpers.data.text import (
+    CASES,
+    MAX_TOKENS,
+    FeatureVocabulary,
+    SentenceReader,
+    Vocabulary,
+    clean,
+    clean_tokens,
+    normalize_sentence,
+    tokenize,
+    tokenize_sentence,
+    trace,
+    word_form,
+)
 from helpers.data.vectors import VectorFileError, read_vectors
 from helpers.tasks import meli, sick, sms
 from helpers.tasks.meli import MeliModel
@@ -397,16 +402,15 @@ def spam_model():
     config = replace(
         sms.BEST, epochs=2, anneal=False, hidden_size=8, embedding_dim=8, dense=6, batch_size=8, dropout=0.0
     )
-    frame = sms.messages(80)
-    return sms.fit_texts(config, frame["text"].to_numpy(), frame["target"].to_numpy(), seed=0)[0]
+    return sms.fit(config, sms.load(80), None, seed=0)[0]
 
 
 @pytest.fixture(scope="module")
 def title_models():
-    frame = meli.titles()
+    frame = meli.load()
     small = {"embedding_dim": 8, "hidden_size": 4, "batch_size": 32}
     config = replace(meli.BEST, **small, epochs=2)
-    trained = meli.fit_titles(config, frame, np.arange(0, len(frame), 4), None, seed=1)[0]
+    trained = meli.fit(config, frame.iloc[::4], None, seed=1, categories=meli.categories(frame))[0]
     words = WordTitles(Vocabulary.build(map(clean_tokens, frame["title"])))
     return trained, MeliModel(meli.MeliConfig(**small), words, trained.categories)
 
@@ -435,7 +439,8 @@ def one_of(data, texts):
 def test_messages_get_a_probability_each(spam_model, texts, data):
     probabilities = assert_in_order_and_alone(spam_model.predict_proba, texts, one_of(data, texts))
     assert ((probabilities >= 0) & (probabilities <= 1)).all()
-    assert spam_model.predict(texts).tolist() == [int(p >= spam_model.config.threshold) for p in probabilities]
+    assert probabilities.sum(1) == pytest.approx(1, abs=1e-5)
+    assert spam_model.predict(texts).tolist() == [int(p >= spam_model.config.threshold) for p in probabilities[:, 1]]
 
 
 @fuzz
@@ -446,7 +451,8 @@ def test_titles_get_probabilities_that_sum_to_one(title_models, texts, which, da
     k = data.draw(st.integers(1, len(model.categories)))
     assert (probabilities >= 0).all()
     assert probabilities.sum(1) == pytest.approx(1, abs=1e-5)
-    for row, best in zip(probabilities, model.predict(texts, k=k), strict=True):
+    assert [model.categories[place] for place in probabilities.argmax(1)] == model.predict(texts).tolist()
+    for row, best in zip(probabilities, model.top(texts, k=k), strict=True):
         assert len({name for name, _ in best}) == k
         assert [p for _, p in best] == sorted(row.tolist(), reverse=True)[:k]
         assert all(row[model.categories.index(name)] == pytest.approx(p) for name, p in best)

@@ -33,9 +33,9 @@ def no_build(*_):
 
 
 def test_titles_become_ids_of_the_training_words():
-    made, frame, stop_words = prepared(1, ROWS), meli_titles.titles(ROWS), stopwords_es()
-    parts = meli_titles.partitions(frame, 1)
-    np.testing.assert_array_equal(made.parts.train, parts.train)
+    made, frame, stop_words = prepared(1, ROWS), meli_titles.load(ROWS), stopwords_es()
+    parts = meli_titles.split(frame, 1)
+    np.testing.assert_array_equal(made.split.train, parts.train)
     train_words = {w for title in frame["title"].iloc[parts.train] for w in clean_tokens(title)} - stop_words
     assert set(made.vocabulary.tokens[2:]) == train_words
     assert made.vocabulary.tokens[:2] == ["<pad>", "<unk>"]
@@ -51,17 +51,17 @@ def test_every_title_has_a_token_and_padding_is_never_one():
     made = prepared(1)
     assert made.tokens.lengths.min() >= 1
     assert made.tokens.take(np.arange(len(made.tokens)))[0].min() > PADDING
-    assert all(UNKNOWN not in made.tokens[row] for row in made.parts.train if len(made.tokens[row]) > 1)
+    assert all(UNKNOWN not in made.tokens[row] for row in made.split.train if len(made.tokens[row]) > 1)
 
 
 def test_categories_are_numbered_by_appearance():
-    made, frame = prepared(1), meli_titles.titles()
+    made, frame = prepared(1), meli_titles.load()
     assert made.categories == frame["category"].drop_duplicates().tolist()
 
 
 def test_rare_words_and_stop_words_as_configured():
     frequent = prepared(1, ROWS, min_count=3)
-    counts = np.bincount(frequent.tokens.take(frequent.parts.train)[0])
+    counts = np.bincount(frequent.tokens.take(frequent.split.train)[0])
     assert 0 < len(frequent.vocabulary) < len(prepared(1, ROWS).vocabulary)
     assert counts[2 : len(frequent.vocabulary)].min() >= 3
     assert counts[UNKNOWN] > 0
@@ -96,13 +96,15 @@ def test_what_is_on_disk_is_read_and_not_built_again(monkeypatch):
     np.testing.assert_array_equal(first.targets, again.targets)
 
 
-def test_other_settings_code_or_stop_words_have_another_folder(monkeypatch):
+def test_other_settings_revision_tokens_or_stop_words_have_another_folder(monkeypatch):
     folders = {prepared(1, ROWS).folder, prepared(2, ROWS).folder, prepared(1, ROWS, min_count=2).folder}
     monkeypatch.setattr(meli_titles, "stopwords_es", lambda: frozenset({"para"}))
     folders.add(prepared(1, ROWS).folder)
-    monkeypatch.setattr(meli_titles, "code_hash", lambda *sources: "another")
+    monkeypatch.setattr(meli_titles, "REVISION", 2)
     folders.add(prepared(1, ROWS).folder)
-    assert len(folders) == 5
+    monkeypatch.setattr(meli_titles, "clean_tokens", lambda title: title.split())
+    folders.add(prepared(1, ROWS).folder)
+    assert len(folders) == 6
 
 
 @pytest.mark.parametrize("name", [TENSORS, DESCRIPTION])
@@ -150,8 +152,8 @@ def test_vectors_are_trained_on_the_training_titles_alone(monkeypatch):
     monkeypatch.setattr(meli_titles, "train_vectors", lambda texts, kind, **_: seen.append(texts) or 1 / 0)
     with pytest.raises(ZeroDivisionError):
         made.vectors("word2vec")
-    frame = meli_titles.titles(ROWS)
-    kept = [[w for w in clean_tokens(frame["title"][row]) if w not in stopwords_es()] for row in made.parts.train]
+    frame = meli_titles.load(ROWS)
+    kept = [[w for w in clean_tokens(frame["title"][row]) if w not in stopwords_es()] for row in made.split.train]
     assert seen == [kept]
 
 

@@ -5,7 +5,7 @@ from sklearn.metrics import balanced_accuracy_score
 from helpers.model.baselines import MELI_BASELINES, word_nb
 from helpers.report import tracking
 from helpers.report.results import load_predictions
-from helpers.tasks import STUDIES, meli, meli_studies, meli_titles
+from helpers.tasks import STUDIES, meli, meli_studies
 
 
 @pytest.fixture(autouse=True)
@@ -41,17 +41,17 @@ def fitted_on(monkeypatch):
 
 def test_a_peer_learns_from_training_and_validation_and_its_predictions_are_kept(fitted_on, tracked):
     metrics = meli_studies.run_split(specs("meli-models", model="char_sgd", split_seed=1)[0], tracked)
-    frame = meli_titles.titles()
-    parts = meli_titles.partitions(frame, 1)
+    frame = meli.load()
+    parts = meli.split(frame, 1)
     assert set(fitted_on) == set(frame["title"].iloc[np.union1d(parts.train, parts.valid)])
     rows, predicted = load_predictions("meli-models", "char_sgd-1")
     assert rows.tolist() == parts.test.tolist()
     assert metrics["test_balanced_accuracy"] == pytest.approx(balanced_accuracy_score(frame["target"][rows], predicted))
 
 
-def test_out_of_fold_every_title_is_foretold_by_a_model_that_never_saw_it(fitted_on, tracked):
-    frame = meli_titles.titles()
-    for fold, (_, test) in enumerate(meli_titles.folds(frame)):
+def test_out_of_fold_every_title_is_predicted_by_a_model_that_never_saw_it(fitted_on, tracked):
+    frame = meli.load()
+    for fold, (_, test) in enumerate(meli.folds(frame)):
         fitted_on.clear()
         meli_studies.run_fold({"model": "char_sgd", "fold": fold}, tracked)
         assert not set(fitted_on) & set(frame["title"].iloc[test])
@@ -81,46 +81,42 @@ def test_the_learning_curve_trains_on_so_many_titles_and_fewer_get_more_epochs(f
 
 @pytest.mark.parametrize("model", ["no_pairs", "char_sgd"])
 def test_attempts_never_see_the_test_side_of_split_0(monkeypatch, fitted_on, tracked, model):
-    fit_titles = meli.fit_titles
+    fit = meli.fit
 
-    def spy(config, frame, train, valid, **options):
-        fitted_on.extend(frame["title"].iloc[train])
-        return fit_titles(config, frame, train, valid, **options)
+    def spy(config, train, valid, **options):
+        fitted_on.extend(train["title"])
+        return fit(config, train, valid, **options)
 
-    monkeypatch.setattr(meli, "fit_titles", spy)
+    monkeypatch.setattr(meli, "fit", spy)
     metrics = meli_studies.run_attempt(specs("meli-attempts")[0] | {"model": model}, tracked)
-    frame = meli_titles.titles()
-    parts = meli_titles.partitions(frame, 0)
+    frame = meli.load()
+    parts = meli.split(frame, 0)
     assert 0 <= metrics["valid_balanced_accuracy"] <= 1
     assert set(fitted_on) == set(frame["title"].iloc[parts.train])
 
 
 def test_the_search_draws_distinct_configurations_the_same_ones_every_time():
-    drawn = meli_studies.random_configs(30)
-    assert drawn == meli_studies.random_configs(30)
+    drawn = meli.random_configs(30)
+    assert drawn == meli.random_configs(30)
     assert len(set(drawn.values())) == 30
-    assert drawn != meli_studies.random_configs(30, seed=1)
+    assert drawn != meli.random_configs(30, seed=1)
 
 
 def test_a_trial_trains_on_a_tenth_and_watches_the_whole_validation_side(monkeypatch, tracked):
     sides = []
-    fit_titles = meli.fit_titles
-    monkeypatch.setattr(
-        meli,
-        "fit_titles",
-        lambda c, f, train, valid, **o: sides.append((train, valid)) or fit_titles(c, f, train, valid, **o),
-    )
+    fit = meli.fit
+    monkeypatch.setattr(meli, "fit", lambda c, *frames, **o: sides.append(frames) or fit(c, *frames, **o))
     metrics = meli_studies.run_trial(specs("meli-search")[0], tracked)
-    parts = meli_titles.partitions(meli_titles.titles(), 0)
+    parts = meli.split(meli.load(), 0)
     ((train, valid),) = sides
-    assert set(train) < set(parts.train)
+    assert set(train.index) < set(parts.train)
     assert metrics["train_titles"] == len(train) == pytest.approx(len(parts.train) / 10, abs=1)
-    assert valid.tolist() == parts.valid.tolist()
+    assert valid.index.tolist() == parts.valid.tolist()
 
 
 def test_five_categories_keep_their_titles_and_get_targets_of_their_own():
-    frame = meli_titles.titles()
-    parts = meli_titles.partitions(frame, 0)
+    frame = meli.load()
+    parts = meli.split(frame, 0)
     few, train, valid = meli_studies.few_categories(frame, parts.train, parts.valid, seed=1)
     assert sorted(few["target"].unique()) == list(range(meli_studies.CATEGORIES_DRAWN))
     chosen = frame["category"].isin(few["category"].unique()).to_numpy()
@@ -134,6 +130,6 @@ def test_five_categories_keep_their_titles_and_get_targets_of_their_own():
 def test_transfer_rows_train_on_what_they_name(tracked, subset):
     (spec, *_) = specs("meli-transfer", subset=subset)
     metrics = meli_studies.run_trial(spec, tracked)
-    frame = meli_titles.titles()
-    whole = len(meli_titles.partitions(frame, 0).train)
+    frame = meli.load()
+    whole = len(meli.split(frame, 0).train)
     assert metrics["train_titles"] == whole if subset == "all" else metrics["train_titles"] < whole / 2

@@ -1,3 +1,5 @@
+"""SICK: which pairs train and test, how a training is set up, and the model that comes out."""
+
 from dataclasses import replace
 from functools import partial
 
@@ -7,10 +9,11 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from torch.nn.functional import cross_entropy
 
 from helpers.data.splits import pair_keys, repeats
-from helpers.model.checkpoints import CheckpointError, save_checkpoint
-from helpers.model.metrics import relatedness_metrics, similar_accuracy
+from helpers.model import siamese
+from helpers.model.metrics import Calibration, relatedness_metrics, similar_accuracy, similar_threshold
 from helpers.model.networks import num_trainable_parameters
 from helpers.tasks import sick
 from helpers.tasks.sick import (
@@ -23,11 +26,9 @@ from helpers.tasks.sick import (
     SickConfig,
     SimilarityModel,
     covered,
-    sides,
-    sts_pairs,
-    unseen,
     words_of,
 )
+from tests.recorder import Recorder
 
 QUICK = {"rows": 40, "epochs": 2}
 SMALL = {"hidden_size": 6, "head_size": 4, "batch_size": 8}
@@ -35,6 +36,11 @@ TINY = replace(DISTRIBUTION, **SMALL, lr=0.02)
 SPEED = {"seconds", "iterations_per_second"}
 DOGS, CATS = "A dog is running", "Nobody is playing a guitar"
 pytestmark = pytest.mark.usefixtures("sample_alone")
+
+
+def sides(evaluate_on, **options):
+    """The pairs of an evaluation, a frame a side."""
+    return sick.split(sick.load(), evaluate_on, **options).take(sick.load())
 
 
 @pytest.fixture(scope="module")
@@ -88,34 +94,46 @@ def test_the_same_seed_gives_the_same_model_and_another_seed_another():
 @pytest.mark.parametrize("evaluate_on", EVALUATIONS)
 def test_no_pair_stands_on_two_sides_and_none_of_the_test_trains(evaluate_on):
     chosen = sides(evaluate_on)
-    ids = [set(part["pair_id"]) for part in chosen]
+    ids = [set(side["pair_id"]) for side in (chosen.train, chosen.valid, chosen.test)]
     assert sum(map(len, ids)) == len(set.union(*ids))
     assert not (chosen.train["partition"] == "test").any()
-    assert not (chosen.held["partition"] == "test").any()
-    assert set(chosen.judged["partition"]) == {"test"} or not evaluate_on.startswith("test")
+    assert not (chosen.valid["partition"] == "test").any()
+    assert set(chosen.test["partition"]) == {"test"} or not evaluate_on.startswith("test")
     if evaluate_on == "test":
-        assert set(chosen.held["partition"]) == {"trial"}
+        assert set(chosen.valid["partition"]) == {"trial"}
+    else:
+        assert len(chosen.valid) == pytest.approx((len(chosen.valid) + len(chosen.train)) / 10, abs=1)
 
 
 def test_the_folds_cover_train_and_trial_once():
-    judged = pd.concat([sides(f"cv{fold}").judged for fold in range(5)])
+    tested = pd.concat([sides(f"cv{fold}").test for fold in range(5)])
     whole = sides("test")
-    assert sorted(judged["pair_id"]) == sorted([*whole.train["pair_id"], *whole.held["pair_id"]])
+    assert sorted(tested["pair_id"]) == sorted([*whole.train["pair_id"], *whole.valid["pair_id"]])
+
+
+def test_few_rows_are_a_stratified_part_of_each_side():
+    whole, few = sides("test"), sides("test", rows=40)
+    for name in ("train", "valid", "test"):
+        part, side = getattr(few, name), getattr(whole, name)
+        assert len(part) == 40
+        assert set(part["pair_id"]) <= set(side["pair_id"])
+        assert part["relatedness"].mean() == pytest.approx(side["relatedness"].mean(), abs=0.25)
+    assert sick.load(20)["partition"].value_counts().tolist() == [20, 20, 20]
 
 
 @pytest.mark.parametrize("evaluate_on", ["test", "trial", "cv3"])
-def test_no_pretraining_pair_holds_a_sentence_that_judges(evaluate_on):
+def test_no_pretraining_pair_holds_a_sentence_of_test_or_validation(evaluate_on):
     chosen = sides(evaluate_on)
-    found = sts_pairs(chosen)
+    found = sick.sts_pairs(sick.load(), chosen)
     assert len(found) > 20
-    for part in (sides("test").judged, chosen.judged, chosen.held):
+    for part in (sides("test").test, chosen.test, chosen.valid):
         assert not repeats(found, part).any.any()
     assert len(set(pair_keys(found))) == len(found)
 
 
 def test_only_covered_pairs_are_trained_on():
     chosen = sides("trial")
-    table = words_of(TINY, chosen, None, 0)
+    table = words_of(TINY, chosen, 0)
     rows = pd.DataFrame({"sentence_a": ["A dog is here", "Qwx zzv"], "sentence_b": ["A dog", "A dog"]})
     rows = rows.assign(similarity=0.5)
     assert covered(rows, table, 0.6)["sentence_a"].tolist() == ["A dog is here"]
@@ -124,22 +142,22 @@ def test_only_covered_pairs_are_trained_on():
 
 
 def test_augmentation_sees_training_pairs_and_is_told_what_must_stay_unseen():
-    met = []
+    calls = []
 
     def double(training, technique, *, seed, test):
-        met.append((technique, seed, training, test))
+        calls.append((technique, seed, training, test))
         return training.assign(sentence_a="New " + training["sentence_a"], entailment=None)
 
     config = replace(TINY, augment="first+second")
     found = sick.train(config, model_seed=3, evaluate_on="trial", augment=double, rows=40, epochs=1)
-    assert [call[:2] for call in met] == [("first", 3), ("second", 3)]
-    training, hidden = met[0][2:]
+    assert [call[:2] for call in calls] == [("first", 3), ("second", 3)]
+    training, hidden = calls[0][2:]
     assert found.metrics["train_pairs"] == 3 * len(training)
     whole = sides("trial", rows=40)
-    for part in (whole.judged, whole.held, sides("test").judged):
+    for part in (whole.test, whole.valid, sides("test").test):
         assert set(part["pair_id"]) <= set(hidden["pair_id"])
     assert not set(training["pair_id"]) & set(hidden["pair_id"])
-    assert len(unseen(whole, with_held=False)) == len(hidden) - len(whole.held)
+    assert len(sick.unseen(sick.load(), whole, with_valid=False)) == len(hidden) - len(whole.valid)
     for given_config, function in ((config, None), (TINY, double)):
         with pytest.raises(ValueError, match="name the techniques there"):
             sick.train(given_config, model_seed=0, evaluate_on="trial", augment=function, **QUICK)
@@ -183,19 +201,99 @@ def test_the_reference_without_training_is_a_cosine():
 
 def test_trained_word_vectors_move_and_frozen_ones_do_not(result):
     trained = sick.train(replace(TINY, freeze=False), model_seed=0, evaluate_on="trial", **QUICK)
-    table = words_of(TINY, sides("trial", rows=40), None, 0)
+    table = words_of(TINY, sides("trial", rows=40), 0)
     before = torch.from_numpy(table.matrix)
     assert not torch.equal(trained.model.network.encoder.embedding.words.weight, before)
     assert torch.equal(result.model.network.encoder.embedding.words.weight, before)
 
 
-def test_entailment_helps_to_train_where_it_is_given_a_weight():
-    plain, helped = (
-        sick.train(replace(TINY, entailment_weight=weight), model_seed=0, evaluate_on="trial", **QUICK)
-        for weight in (0.0, 1.0)
-    )
-    assert plain.model.network.entailment is None
-    assert helped.history.rows[0]["train_loss"] > plain.history.rows[0]["train_loss"]
+def test_the_loss_is_the_sum_of_its_weighted_parts():
+    config, spy = replace(TINY, entailment_weight=0.5, mse_weight=0.25), Recorder()
+    chosen = sides("trial", rows=40)
+    sick.fit(config, chosen.train, chosen.valid, seed=0, trainer=spy)
+    network, batch = spy.network.eval(), next(iter(spy.loaders.valid))
+    loss, outputs = spy.step(network, batch)
+    vectors = network.vectors(batch)
+    entailment = cross_entropy(network.entailment(siamese.symmetric_features(*vectors)), batch.labels)
+    error = ((network.similarity(outputs) - batch.targets) ** 2).mean()
+    plain = siamese.relatedness_kl_loss(outputs, 1 + 4 * batch.targets)
+    assert loss.item() == pytest.approx((plain + 0.5 * entailment + 0.25 * error).item())
+
+
+@pytest.mark.parametrize("name", ["pairwise", "graded_pairwise", "squared_pairwise", "malstm", "cosine"])
+def test_losses_of_pairs_are_those_of_their_names(name):
+    spy, config = Recorder(), replace(LOSSES[name], **SMALL)
+    frame = sides("trial", rows=40).train
+    frame.loc[0, "relatedness"] = config.similar_from  # at the cut a pair is similar
+    sick.fit(config, frame, None, seed=0, trainer=spy)
+    network, batch = spy.network.eval(), spy.loaders.train.dataset.__getitems__(range(40))
+    loss, outputs = spy.step(network, batch)
+    y = torch.tensor(frame["relatedness"].to_numpy() - 1, dtype=torch.float32) / 4
+    if name in ("malstm", "cosine"):
+        wanted = (outputs - y) ** 2
+    else:
+        y = (torch.tensor(frame["relatedness"].to_numpy()) >= 4.0).float() if name == "pairwise" else y
+        power = 2 if name == "squared_pairwise" else 1
+        wanted = y * outputs**power + (1 - y) * (config.margin - outputs).clamp(min=0) ** power
+    assert loss.item() == pytest.approx(wanted.mean().item(), rel=1e-5)
+
+
+def test_a_training_is_set_up_as_its_configuration_says():
+    config = replace(sick.BEST, **SMALL, weight_decay=0.05, clip=0.6, ema=0.9, patience=3, freeze=False, epochs=6)
+    spy = Recorder()
+    sick.train(config, evaluate_on="trial", rows=40, trainer=spy)
+    assert len(spy.calls) == 2  # on STS pairs, then on SICK
+    before, after = spy.calls
+    assert (before["epochs"], after["epochs"]) == (config.pretrain_epochs, 6)
+    assert before["loaders"].valid is None
+    assert [spy.clip, spy.ema, spy.patience, spy.watch] == [0.6, 0.9, 3, "valid_pearson"]
+    (optimizer,) = spy.optimizers
+    rest, words = optimizer.param_groups
+    assert type(optimizer) is torch.optim.AdamW
+    assert (rest["weight_decay"], words["weight_decay"]) == (0.05, 0.0)
+    assert words["max_lr"] == pytest.approx(config.vectors_lr * config.lr)
+    assert before["optimizers"][0].param_groups[0]["max_lr"] == config.pretrain_lr
+    rates = spy.rates()
+    assert max(rates) == pytest.approx(config.lr)
+    assert rates.index(max(rates)) == pytest.approx(0.1 * len(rates), abs=1)
+    assert rates[-1] < 0.02 * config.lr
+    assert {config.input_dropout, config.dropout} <= set(spy.dropouts())
+
+
+def test_the_last_epoch_is_kept_where_nothing_is_selected():
+    spy = Recorder()
+    sick.train(replace(TINY, select=False), evaluate_on="trial", rows=40, trainer=spy)
+    assert spy.watch == "epoch"
+
+
+def test_every_stage_runs_on_the_trainer_that_is_passed():
+    config = replace(TINY, teachers=2, pretrain=True, rated_lr=0.003, rated_epochs=2)
+    spy, sizes = Recorder(), []
+    result = sick.train(config, evaluate_on="trial", rows=40, trainer=spy)
+    sizes = [len(call["loaders"].train.dataset) for call in spy.calls]
+    assert sizes[1:3] == [40, 40] == sizes[4:]
+    assert sizes[3] == len(result.rated)
+    assert spy.calls[3]["optimizers"][0].param_groups[0]["max_lr"] == 0.003
+    assert [call["loaders"].valid is None for call in spy.calls] == [True, False, False, True, False]
+    with pytest.raises(ValueError, match="without sts"):
+        sick.fit(config, result.test, None, seed=0)
+
+
+def test_a_training_reads_its_own_side_alone_and_calibrates_on_validation(result):
+    spy = Recorder()
+    trained = sick.train(TINY, evaluate_on="cv1", model_seed=5, trainer=spy)
+    chosen = sides("cv1")
+    for side, loader in ((chosen.train, spy.loaders.train), (chosen.valid, spy.loaders.valid)):
+        texts = list(loader.dataset.distinct)
+        pairs = [(texts[a], texts[b]) for a, b in loader.dataset.index.T]
+        assert pairs == list(zip(*sick.sentences(side), strict=True))
+        assert loader.dataset.targets.tolist() == pytest.approx(((side["relatedness"] - 1) / 4).tolist())
+    assert trained.test["pair_id"].tolist() == chosen.test["pair_id"].tolist()
+    model, valid = result.model, sides("trial").valid
+    raw = model.raw_similarity(*sick.sentences(valid))
+    fitted = Calibration.fit(raw, valid["relatedness"], "linear")
+    assert model.calibration([0.0, 0.3, 1.0]) == pytest.approx(fitted([0.0, 0.3, 1.0]))
+    assert model.threshold == similar_threshold(valid["relatedness"], fitted(raw))
 
 
 def test_a_saved_model_says_the_same(result, tmp_path):
@@ -207,12 +305,6 @@ def test_a_saved_model_says_the_same(result, tmp_path):
     )
     assert loaded.similar([DOGS], [CATS]) == result.model.similar([DOGS], [CATS])
     assert (loaded.config, loaded.threshold) == (result.model.config, result.model.threshold)
-
-
-def test_the_model_of_another_task_is_refused(tmp_path):
-    save_checkpoint(tmp_path / "model", {"w": torch.zeros(1)}, {"task": "sms"})
-    with pytest.raises(CheckpointError, match="no sick model"):
-        SimilarityModel.load(tmp_path / "model")
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -8,9 +8,11 @@ import pytest
 import torch
 
 from helpers.augment.new_pairs import candidate_pairs
-from helpers.data.splits import normalize_sentence, pair_keys, repeats
+from helpers.data.corpora import ENTAILMENTS
+from helpers.data.splits import pair_keys, repeats
+from helpers.data.text import normalize_sentence
 from helpers.tasks import sick
-from helpers.tasks.sick import CLASSES, DISTRIBUTION, LOSSES, sides, unseen
+from helpers.tasks.sick import DISTRIBUTION, LOSSES
 
 SMALL = {"hidden_size": 6, "head_size": 4, "batch_size": 8, "lr": 0.02}
 TAUGHT = replace(DISTRIBUTION, **SMALL, teachers=2, entailment_weight=0.5)
@@ -29,8 +31,9 @@ def letters(texts):
 
 
 def test_candidates_are_new_pairs_of_training_sentences_and_nothing_unseen():
-    chosen = sides("trial")
-    hidden = unseen(chosen)
+    frame = sick.load()
+    chosen = sick.split(frame, "trial").take(frame)
+    hidden = sick.unseen(frame, chosen)
     new = candidate_pairs(chosen.train, letters, seed=3, test=hidden)
     own = {normalize_sentence(text) for text in [*chosen.train["sentence_a"], *chosen.train["sentence_b"]]}
     assert len(new) > len(own)
@@ -56,8 +59,10 @@ def test_teachers_rate_the_candidates_and_the_student_learns_from_them(taught):
     rated = taught.rated
     assert rated["relatedness"].between(1, 5).all()
     assert rated["relatedness"].nunique() > 10
-    assert set(rated["entailment"]) <= set(CLASSES)
-    assert not repeats(rated, unseen(sides("trial", rows=40))).pair.any()
+    assert set(rated["entailment"]) <= set(ENTAILMENTS)
+    frame = sick.load()
+    hidden = sick.unseen(frame, sick.split(frame, "trial", rows=40).take(frame))
+    assert not repeats(rated, hidden).pair.any()
     alone = sick.train(replace(TAUGHT, teachers=0), **QUICK)
     assert alone.rated is None
     assert not alone.test["similarity"].equals(taught.test["similarity"])
@@ -89,7 +94,7 @@ def test_without_the_second_head_no_entailment_is_rated():
 def test_the_second_head_tells_entailment_whichever_comes_first(taught):
     firsts, seconds = ["A dog is running", "A man is here", ""], ["Nobody runs", "A man is here", "A dog"]
     found = taught.model.entailment(firsts, seconds)
-    assert found.shape == (3, len(CLASSES))
+    assert found.shape == (3, len(ENTAILMENTS))
     assert found.sum(1) == pytest.approx(np.ones(3), abs=1e-5)
     assert found == pytest.approx(taught.model.entailment(seconds, firsts), abs=1e-5)
     plain = sick.train(replace(TAUGHT, teachers=0, entailment_weight=0.0), **QUICK)

@@ -56,9 +56,7 @@ def load(rows: int | None = None) -> pd.DataFrame:
         sizes = frame["category"].value_counts().sort_index().sample(frac=1, random_state=settings.SEED)
         kept = sizes.index[sizes.cumsum() <= rows]
         if kept.empty:
-            raise ValueError(
-                f"rows={rows} titles are fewer than the first category drawn has ({sizes.iloc[0]}): take more"
-            )
+            raise settings.WrongValue(f"rows={rows}: the first category drawn has {sizes.iloc[0]} titles; take more")
         frame = frame[frame["category"].isin(kept)].reset_index(drop=True)
     frame = frame.assign(target=pd.factorize(frame["category"])[0])
     frame.attrs = attrs

@@ -150,7 +150,7 @@ def split(frame: pd.DataFrame, seed: int, kind: str = "random", *, valid_share: 
         ValueError: another kind.
     """
     if kind not in KINDS:
-        raise ValueError(f"split {kind!r} is not one of {', '.join(KINDS)}")
+        raise settings.WrongValue(f"split {kind!r} is not one of {', '.join(KINDS)}")
     kept = frame.assign(row=np.arange(len(frame)))
     if kind != "duplicates":
         kept = deduplicate(kept, "text", "label")
