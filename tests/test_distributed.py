@@ -73,28 +73,28 @@ def process(rank, folder, port, die_after, dropout):
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1"}
     engine = start(cpu=True, timeout=120)
     model, loaders, options = parts(dropout)
-    met, told, said = [], [], []
+    sizes, reported, said = [], [], []
     outcome = {"lost": None}
 
     def step(network, batch):
         if network.training:
-            if rank == 1 and len(met) == die_after:
+            if rank == 1 and len(sizes) == die_after:
                 os.kill(os.getpid(), signal.SIGKILL)
-            met.append(len(batch))
+            sizes.append(len(batch))
         return classification_step(label_smoothing=0.1)(network, batch)
 
     recovery = nullcontext() if rank else Recovery(folder / "kept", {"seed": 1}, every=0.0, say=said.append)
     try:
         with recovery as kept:
             history = fit_on(
-                engine, model, loaders, step, reduce=classes_of, on_epoch=told.append, recovery=kept, **options
+                engine, model, loaders, step, reduce=classes_of, on_epoch=reported.append, recovery=kept, **options
             )
-        outcome |= {"rows": without_seconds(history.rows), "best": history.best_epoch, "met": met}
+        outcome |= {"rows": without_seconds(history.rows), "best": history.best_epoch, "sizes": sizes}
         torch.save(model.state_dict(), folder / f"{rank}.pt")
         engine.end_training()
     except LostProcess as error:
         outcome["lost"] = str(error)
-    outcome |= {"told": len(told), "said": said}
+    outcome |= {"reported": len(reported), "said": said}
     (folder / f"{rank}.json").write_text(json.dumps(outcome))
 
 
@@ -141,9 +141,9 @@ def test_two_processes_get_the_history_and_weights_of_one_and_one_of_them_tells(
     assert_close(first["rows"], rows)
     assert first["rows"] == second["rows"]
     assert first["best"] == second["best"] == min(range(1, EPOCHS + 1), key=lambda n: rows[n - 1]["valid_loss"])
-    assert (first["told"], second["told"]) == (EPOCHS, 0)
-    assert sum(first["met"]) + sum(second["met"]) > 41 * EPOCHS  # each met its own rows, and shared single ones
-    assert max(first["met"]) == 4  # of batches of 7
+    assert (first["reported"], second["reported"]) == (EPOCHS, 0)
+    assert sum(first["sizes"]) + sum(second["sizes"]) > 41 * EPOCHS  # each had its own rows, and both the single ones
+    assert max(first["sizes"]) == 4  # of batches of 7
     for name, tensor in state.items():
         torch.testing.assert_close(weights(tmp_path, 0)[name], tensor, atol=1e-4, rtol=1e-4)
         assert torch.equal(weights(tmp_path, 0)[name], weights(tmp_path, 1)[name]), name
@@ -162,22 +162,23 @@ def test_a_killed_process_ends_the_other_with_the_reason_and_both_resume_to_the_
     assert codes == [0, 0]
     done = int(re.fullmatch(r"entrenamiento retomado: época 2, (\d) lotes ya hechos", *first["said"])[1])
     assert done in (2, 3)  # the last batch before the kill may have reached one process only
-    assert len(first["met"]) == len(second["met"]) == BATCHES * (EPOCHS - 1) - done
+    assert len(first["sizes"]) == len(second["sizes"]) == BATCHES * (EPOCHS - 1) - done
     assert first["rows"] == second["rows"] == whole["rows"]
     for rank in (0, 1):
         for name, tensor in weights(tmp_path / "whole", 0).items():
             assert torch.equal(weights(tmp_path / "cut", rank)[name], tensor), name
 
 
-def test_alone_it_is_fit_bit_by_bit():
+def test_alone_it_is_fit_bit_by_bit(monkeypatch):
+    monkeypatch.setenv("DEVICE", "cpu")  # which start() sets
     rows, state = one_process()
     model, loaders, options = parts()
-    told = []
+    reported = []
     history = fit_on(
         start(cpu=True), model, loaders, classification_step(label_smoothing=0.1), reduce=classes_of,
-        on_epoch=told.append, **options,
+        on_epoch=reported.append, **options,
     )  # fmt: skip
-    assert without_seconds(history.rows) == without_seconds(told) == rows
+    assert without_seconds(history.rows) == without_seconds(reported) == rows
     for name, tensor in model.state_dict().items():
         assert torch.equal(tensor, state[name]), name
 
@@ -200,7 +201,8 @@ def test_the_processes_of_a_host_share_its_cores(monkeypatch, cores, processes, 
     assert threads_per_process() == threads
 
 
-def test_precisions_that_fit_does_not_know_are_refused():
+def test_precisions_that_fit_does_not_know_are_refused(monkeypatch):
+    monkeypatch.setenv("DEVICE", "cpu")
     with pytest.raises(ValueError, match="'fp16' is not one of no, bf16"):
         start(mixed_precision="fp16")
     with pytest.raises(ValueError, match="needs a GPU"):

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from helpers.data.batching import NO_LABEL, EncodedSentences, SentenceReader
-from helpers.data.text import Vocabulary
+from helpers.data.batching import NO_LABEL, EncodedSentences
+from helpers.data.text import SentenceReader, Vocabulary
 from helpers.model import siamese
 from helpers.model.metrics import to_relatedness
 from helpers.model.training import History

@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from helpers.data.batching import EncodedSentences, SentenceReader
-from helpers.data.text import Vocabulary
+from helpers.data.batching import EncodedSentences
+from helpers.data.text import SentenceReader, Vocabulary
 from helpers.model.networks import RecurrentEncoder, TokenEmbedding, num_trainable_parameters
 from helpers.model.siamese import (
     CosineHead,
