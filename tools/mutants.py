@@ -20,6 +20,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from functools import cache
 from pathlib import Path
 
 from helpers import settings
@@ -48,6 +49,7 @@ def mutated(text: str, mutant: Mutant) -> str:
     return text.replace(mutant.old, mutant.new)
 
 
+@cache
 def related_tests(file: str) -> list[str]:
     """The test file of that module, the fingerprints, then the other test files that import it."""
     module = file.removesuffix(".py").replace("/", ".")
@@ -64,6 +66,7 @@ def related_tests(file: str) -> list[str]:
     return list(dict.fromkeys([*([own] if own in importing else []), FINGERPRINTS, *importing]))
 
 
+@cache
 def _imported(source: str) -> set[str]:
     """Every name that a file imports, with dots: "helpers.model.training", "helpers.model.training.fit"."""
     names = set()
@@ -124,9 +127,9 @@ def run_tests(tree: Path, tests: Iterable[str], options: Iterable[str] = ()) -> 
 
 def judge(mutant: Mutant | None, tree: Path) -> dict:
     """Put a mutant into a tree, run its tests, take it out again."""
-    start, tests = time.perf_counter(), sorted({name for each in MUTANTS for name in related_tests(each.file)})
+    start = time.perf_counter()
     if mutant is None:
-        verdict, test = run_tests(tree, tests)
+        verdict, test = run_tests(tree, sorted({name for each in MUTANTS for name in related_tests(each.file)}))
     else:
         path = tree / mutant.file
         text = path.read_text(encoding="utf-8")
