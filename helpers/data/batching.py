@@ -113,9 +113,19 @@ class PadSequences:
 class OnDevice:
     """Tensors that move together; for frozen dataclasses."""
 
-    def to(self, device: torch.device | str) -> Self:
-        """The same on a device."""
-        return replace(self, **{name: value.to(device) for name, value in vars(self).items() if value is not None})
+    def to(self, device: torch.device | str, non_blocking: bool = True) -> Self:
+        """The same on a device; itself where it is there already. Copies to CUDA are queued, not waited for."""
+        device = torch.device(device)
+        parts = {name: value for name, value in vars(self).items() if value is not None}
+        if all(part.device == device for part in parts.values()):
+            return self
+        queued = non_blocking and device.type == "cuda"  # on the way back it would hand out unfinished tensors
+        return replace(self, **{name: part.to(device, non_blocking=queued) for name, part in parts.items()})
+
+    @property
+    def device(self) -> torch.device:
+        """Where the first of the tensors is."""
+        return next(value for value in vars(self).values() if value is not None).device
 
 
 @dataclass(frozen=True)

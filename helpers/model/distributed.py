@@ -62,7 +62,7 @@ def start(*, cpu: bool = False, mixed_precision: str = "no", timeout: float = TI
     os.environ.setdefault("OMP_NUM_THREADS", str(settings.threads()))  # else Accelerate sets a number of its own
     waiting = InitProcessGroupKwargs(timeout=timedelta(seconds=timeout))
     engine = Accelerator(cpu=cpu, mixed_precision=mixed_precision, kwargs_handlers=[waiting])
-    os.environ["DEVICE"] = str(engine.device)
+    os.environ["DEVICE"] = "cpu" if engine.device.type == "cpu" else str(engine.device)  # not Accelerate's cpu:0
     return engine
 
 

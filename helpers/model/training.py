@@ -73,12 +73,15 @@ def classification_step(*, label_smoothing: float = 0.0, class_weights: Tensor |
     Args:
         class_weights: (classes,) by which the losses of the examples of a class are multiplied.
     """
+    weights: dict[torch.device, Tensor] = {}
 
     def step(model: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
         logits = model(batch)
         losses = nn.functional.cross_entropy(logits, batch.targets, reduction="none", label_smoothing=label_smoothing)
         if class_weights is not None:
-            losses = losses * class_weights.to(losses.device)[batch.targets]
+            if losses.device not in weights:  # copied once: a copy at every step would wait for the device
+                weights[losses.device] = class_weights.to(losses.device)
+            losses = losses * weights[losses.device][batch.targets]
         return losses.mean(), logits
 
     return step
