@@ -73,7 +73,7 @@ def fit_on(
     """`fit` over all processes: every one calls it with equal arguments and seeds, and gets the same History.
 
     Batches and learning rates stay what they are: each batch is divided among the processes. The loss of a step must be
-    a mean over examples. Without dropout the numbers are those of one process but for rounding; dropout draws other
+    a mean over examples. Without dropout the numbers are those of one process up to rounding; dropout draws other
     masks in every process.
 
     Args:
