@@ -21,19 +21,29 @@ SHOWN = 5  # categories per title
 COURSE = "full"  # as many rows as the course's files have
 DEMO_PORT, SERVE_PORT = 7860, 5001
 
-Task = Annotated[Literal["sms", "meli", "sick"], typer.Argument(metavar="TASK")]
+
+def _folder(text: str):
+    return Annotated[Path | None, typer.Option(metavar="FOLDER", help=text)]
+
+
+def _number(text: str, low: int = 0, high: int | None = None, kind=int):
+    return Annotated[kind, typer.Option(min=low, max=high, metavar="N", help=text)]
+
+
+def _argument(name: str, text: str = "", kind=str):
+    return Annotated[kind, typer.Argument(metavar=name, help=text)]
+
+
+def _flag(name: str, text: str):
+    return Annotated[bool, typer.Option(name, help=text)]
+
+
+Task = _argument("TASK", kind=Literal["sms", "meli", "sick"])
 Config = Annotated[str, typer.Option(metavar="NAME", help="a name in the task's CONFIGS")]
-ModelSeed = Annotated[
-    int | None,
-    typer.Option(
-        min=0, max=MAX_SEED, metavar="N", help="initial weights, batches, dropout; default: the split seed, or 0"
-    ),
-]
-Save = Annotated[Path | None, typer.Option(metavar="FOLDER", help="for the model; several seeds: FOLDER/split-N")]
-Saved = Annotated[Path, typer.Option("--model", metavar="FOLDER", help="which `train --save` wrote")]
-Port = Annotated[int, typer.Option(min=1, max=65535, metavar="N", help=f"on {settings.HOST}")]
-Big = Annotated[bool, typer.Option("--big", help="those over 50 MB too")]
-Notebooks = Annotated[list[Path] | None, typer.Argument(metavar="PATH", help="default: all in notebooks/")]
+ModelSeed = _number("initial weights, batches, dropout; default: the split seed, or 0", 0, MAX_SEED, int | None)
+Port = _number(f"on {settings.HOST}", 1, 65535)
+Big = _flag("--big", "those over 50 MB too")
+Notebooks = _argument("PATH", "default: all in notebooks/", list[Path] | None)
 
 
 def command():
@@ -76,9 +86,7 @@ def fetch(big: Big = False) -> int:
 
 
 def verify(
-    names: Annotated[
-        list[str] | None, typer.Argument(metavar="NAME", help="default: every small file that has an address")
-    ] = None,
+    names: _argument("NAME", "default: every small file that has an address", list[str] | None) = None,
 ) -> int:
     """Download from the official addresses, keep nothing.
 
@@ -93,7 +101,7 @@ def verify(
     return int(bool(left_out) or any(row.origin is None for row in rows))
 
 
-def cut(name: Annotated[str, typer.Argument(metavar="NAME", help="of an excerpt in the catalogue")]) -> None:
+def cut(name: _argument("NAME", "of an excerpt in the catalogue")) -> None:
     """Make an excerpt from its whole archive."""
     from helpers.data.excerpts import cut as cut_excerpt
 
@@ -113,9 +121,9 @@ def print_catalogue() -> None:
 
 
 def study(
-    name: Annotated[str | None, typer.Argument(metavar="NAME", help="of a study")] = None,
-    names: Annotated[bool, typer.Option("--list", help="name the studies")] = False,
-    limit: Annotated[int | None, typer.Option(min=0, metavar="N", help="run at most N rows now")] = None,
+    name: _argument("NAME", "of a study", str | None) = None,
+    names: _flag("--list", "name the studies") = False,
+    limit: _number("run at most N rows now", kind=int | None) = None,
 ) -> None:
     """Run the missing rows of a table of trainings."""
     from helpers import tasks
@@ -140,18 +148,13 @@ def study(
 def train(
     task: Task,
     config: Config = "best",
-    split_seed: Annotated[
-        list[int] | None,
-        typer.Option(min=0, max=MAX_SEED, metavar="N …", help="of sms and meli; default: 0, for development"),
-    ] = None,
+    split_seed: _number("of sms and meli, several: N N …; default: 0", 0, MAX_SEED, list[int] | None) = None,
     model_seed: ModelSeed = None,
-    grouped: Annotated[
-        bool, typer.Option("--grouped", help="of sms: keep near-duplicates on one side of the split")
-    ] = False,
+    grouped: _flag("--grouped", "of sms: keep near-duplicates on one side of the split") = False,
     evaluate_on: Annotated[
-        str | None, typer.Option(metavar="PART", help="of sick: test (default), trial, or a fold, cv0 to cv4")
+        str | None, typer.Option(metavar="SIDE", help="of sick: test (default), trial, or a fold, cv0 to cv4")
     ] = None,
-    save: Save = None,
+    save: _folder("for the model; several seeds: FOLDER/split-N") = None,
 ) -> None:
     """Train a configuration and print its metrics.
 
@@ -229,17 +232,14 @@ def metrics_table(scores: dict[int, dict[str, float]], kind: str = "split") -> s
             cells += [fmean(found), stdev(found) if len(found) > 1 else float("nan")]
         rows.append([name, *(str(cell) if isinstance(cell, int) else f"{cell:.4f}" for cell in cells)])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(
-            f"{cell:<{width}}" if i == 0 else f"{cell:>{width}}"
-            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in rows
-    )
+    sides = ["<", *">" * (len(widths) - 1)]
+    return "\n".join("  ".join(map(format, row, map("{}{}".format, sides, widths))) for row in rows)
 
 
 def predict(
-    task: Task, model: Saved, texts: Annotated[list[str], typer.Argument(metavar="TEXT", help="sick: two by two")]
+    task: Task,
+    model: Annotated[Path, typer.Option(metavar="FOLDER", help="which `train --save` wrote")],
+    texts: _argument("TEXT", "sick: two by two", list[str]),
 ) -> None:
     """Ask a saved model about texts.
 
@@ -281,15 +281,13 @@ def _predict_sick(folder: Path, texts: list[str]) -> None:
 
 
 def train_distributed(
-    task: Annotated[Literal["sms", "meli"], typer.Argument(metavar="TASK")],
+    task: _argument("TASK", kind=Literal["sms", "meli"]),
     config: Config = "best",
-    split_seed: Annotated[
-        int, typer.Option(min=0, max=MAX_SEED, metavar="N", help="0 is for development")
-    ] = settings.SEED,
+    split_seed: _number("0 is for development", 0, MAX_SEED) = settings.SEED,
     model_seed: ModelSeed = None,
-    cpu: Annotated[bool, typer.Option("--cpu", help="leave GPUs alone")] = False,
+    cpu: _flag("--cpu", "leave GPUs alone") = False,
     mixed_precision: Annotated[Literal["no", "bf16"], typer.Option(help="on GPUs")] = "no",
-    save: Annotated[Path | None, typer.Option(metavar="FOLDER", help="for the model")] = None,
+    save: _folder("for the model") = None,
 ) -> None:
     """Train on several devices or hosts.
 
@@ -339,7 +337,7 @@ def _tracked(experiment: str, name: str, params: dict, first: bool) -> Iterator:
 def execute(
     paths: Notebooks = None,
     profile: Annotated[Literal["quick", "full"] | None, typer.Option(help="default: PROFILE")] = None,
-    out: Annotated[Path | None, typer.Option(metavar="FOLDER", help="for executed copies and their pages")] = None,
+    out: _folder("for executed copies and their pages") = None,
 ) -> None:
     """Execute from top to bottom.
 
@@ -362,10 +360,7 @@ def check(paths: Notebooks = None) -> int:
     return int(bool(problems))
 
 
-def render(
-    paths: Notebooks = None,
-    out: Annotated[Path | None, typer.Option(metavar="FOLDER", help="default: build/notebooks")] = None,
-) -> None:
+def render(paths: Notebooks = None, out: _folder("default: build/notebooks") = None) -> None:
     """Turn them into HTML pages, as they stand."""
     from helpers.report import notebooks
 
@@ -397,7 +392,7 @@ def _table_problems() -> list[str]:
         return []
 
 
-def site(out: Annotated[Path | None, typer.Option(metavar="FOLDER", help="default: build/site")] = None) -> None:
+def site(out: _folder("default: build/site") = None) -> None:
     """Make a page per notebook, as committed, and an index."""
     from helpers.report.rules import committed_notebooks
     from helpers.report.site import build_site
@@ -416,11 +411,9 @@ def scale(
     rows: Annotated[
         list[str], typer.Option(metavar="N …", help=f'of all sides together; "{COURSE}": as many as the course has')
     ] = ("63680",),
-    epochs: Annotated[int, typer.Option(min=1, metavar="N", help="of training")] = 1,
-    seed: Annotated[int, typer.Option(min=0, max=MAX_SEED, metavar="N", help="of everything")] = settings.SEED,
-    out: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="for the files; default: scale in the cache")
-    ] = None,
+    epochs: _number("of training", 1) = 1,
+    seed: _number("of everything", 0, MAX_SEED) = settings.SEED,
+    out: _folder("for the files; default: scale in the cache") = None,
 ) -> None:
     """Measure time and memory on sets of the course's size.
 
@@ -447,18 +440,14 @@ def number_of_rows(text: str) -> int:
         from helpers.tasks.scale import FULL
 
         return sum(FULL.values())
-    if not text.replace("_", "").isdecimal() or int(text) < 1:
+    if not text.replace("_", "").isdecimal() or (number := int(text.replace("_", ""))) < 1:
         raise typer.BadParameter(f"--rows {text}: give whole numbers from 1 on, or {COURSE}")
-    return int(text)
+    return number
 
 
 def register(
-    names: Annotated[
-        list[str] | None, typer.Argument(metavar="NAME", help=f"of {', '.join(MODELS)}; default: all")
-    ] = None,
-    model: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="which `train --save` wrote; for one name")
-    ] = None,
+    names: _argument("NAME", f"of {', '.join(MODELS)}; default: all", list[str] | None) = None,
+    model: _folder("which `train --save` wrote; for one name") = None,
 ) -> None:
     """Register the models that can be called.
 
@@ -475,8 +464,7 @@ def register(
 
 
 def serve(
-    name: Annotated[str, typer.Argument(metavar="NAME", help=f"one of {', '.join(MODELS)}; registered if it is not")],
-    port: Port = SERVE_PORT,
+    name: _argument("NAME", f"one of {', '.join(MODELS)}; registered if it is not"), port: Port = SERVE_PORT
 ) -> None:
     """Answer requests with a registered model.
 
@@ -501,9 +489,9 @@ def _registry():
 
 
 def demo(
-    meli: Annotated[Path | None, typer.Option(metavar="FOLDER", help="default: artifacts/meli-titles")] = None,
-    sms: Annotated[Path | None, typer.Option(metavar="FOLDER", help="default: artifacts/sms-spam")] = None,
-    sick: Annotated[Path | None, typer.Option(metavar="FOLDER", help="default: artifacts/sick-similarity")] = None,
+    meli: _folder("default: artifacts/meli-titles") = None,
+    sms: _folder("default: artifacts/sms-spam") = None,
+    sick: _folder("default: artifacts/sick-similarity") = None,
     port: Port = DEMO_PORT,
 ) -> None:
     """Serve a page to try the saved models.
