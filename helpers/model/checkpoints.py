@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 TENSORS, DESCRIPTION = "model.safetensors", "model.json"
-SAMPLE_MARK = "SYNTHETIC"  # a file of this name lies beside a model that synthetic data made
+SAMPLE_MARK = "SYNTHETIC"  # a file of this name in the folder of a model trained on synthetic data
 
 
 class CheckpointError(settings.UserError, RuntimeError):

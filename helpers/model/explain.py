@@ -45,7 +45,8 @@ def gradient_by_distance(network: nn.Module, data: EncodedTexts, *, steps: int, 
         embedded = network.embedding(batch)
     ends = batch.lengths.unsqueeze(1) - steps + torch.arange(steps, device=device)  # (rows, steps)
     tail = embedded[torch.arange(len(rows), device=device).unsqueeze(1), ends].requires_grad_()
-    logits = network.scores(tail, torch.full((len(rows),), steps, device=device))
+    with torch.backends.cudnn.flags(enabled=False):  # its recurrences have no gradient in evaluation mode
+        logits = network.scores(tail, torch.full((len(rows),), steps, device=device))
     loss = nn.functional.cross_entropy(logits, batch.targets, reduction="sum")
     (gradient,) = torch.autograd.grad(loss, tail)
     return gradient.norm(dim=-1).mean(0).flip(0).cpu().numpy()

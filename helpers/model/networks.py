@@ -109,7 +109,7 @@ class TokenEmbedding(nn.Module):
 class Encoded(NamedTuple):
     """outputs (batch, time, directions * hidden), hidden (batch, directions * hidden) of the last layer, and its cell.
 
-    `cell` is None but for an LSTM that ran packed.
+    `cell` is None except for an LSTM that ran packed.
     """
 
     outputs: Tensor

@@ -19,7 +19,7 @@ def class_scores(network: nn.Module, data: RaggedTexts, batch_size: int) -> Tens
     """The output of the network for every text, in batches of equal length; dropout off.
 
     On the CPU the input projection of an LSTM is computed once for each distinct word of all texts; training.evaluate,
-    which runs torch's fused LSTM, gives the same numbers but for rounding.
+    which runs torch's fused LSTM, gives the same numbers up to rounding.
 
     Args:
         data: one text or more.
