@@ -60,7 +60,8 @@ def test_a_study_runs_every_row_once_and_writes_them_in_order():
     assert ran == [1, 2, 3]
 
 
-def test_a_row_says_how_it_was_made():
+def test_a_row_says_how_it_was_made_on_the_cpu_whatever_device_is_set(monkeypatch):
+    monkeypatch.setenv("DEVICE", "cuda:99")
     made = run_study(toy(), limit=1).iloc[0]
     assert made[["data_hash", "revision", "key"]].tolist() == ["d1", 1, row_key(SPECS[0])]
     assert made[["commit", "threads", "device"]].tolist() == [settings.commit(), settings.threads(), "cpu"]

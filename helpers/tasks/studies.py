@@ -81,7 +81,8 @@ def run_study(study: Study, *, limit: int | None = None, verbose: bool = True) -
     """Run the rows that are missing or stale, one after another, writing the table after each; then return it.
 
     Stopped at any moment it loses at most the row under way: started again it goes on from there. A second process
-    that runs the same study waits until the first has ended.
+    that runs the same study waits until the first has ended. Rows are run on the CPU, whatever DEVICE says: a table
+    holds numbers of one kind of device.
 
     Args:
         limit: run at most this many rows now.
@@ -91,7 +92,7 @@ def run_study(study: Study, *, limit: int | None = None, verbose: bool = True) -
         ValueError: the table holds rows of a revision that this code does not know (says which).
     """
     say = partial(print, flush=True) if verbose else lambda *_: None
-    with locked(table_path(study.name).with_suffix(".lock")):
+    with settings.environment(DEVICE="cpu"), locked(table_path(study.name).with_suffix(".lock")):
         stamp, specs = study.stamp(), study.specs()
         done = current_rows(study, stamp)
         missing = [spec for spec in specs if row_key(spec) not in done]
