@@ -37,10 +37,7 @@ class Split:
 
     def take(self, frame: "pd.DataFrame") -> "Split":
         """The rows of a frame, side by side: three frames, each numbered from 0, with the frame's attrs."""
-        sides = [frame.iloc[rows].reset_index(drop=True) for rows in (self.train, self.valid, self.test)]
-        for side in sides:
-            side.attrs = dict(frame.attrs)
-        return Split(*sides)
+        return Split(*(frame.iloc[rows].reset_index(drop=True) for rows in (self.train, self.valid, self.test)))
 
 
 def stratified_split(labels, *, seed: int, test_size: float = 0.2) -> Split:
