@@ -14,6 +14,7 @@ from helpers.augment.new_pairs import (
     COLUMNS,
     LeakError,
     Transitivity,
+    candidate_pairs,
     chains,
     check_no_leak,
     drop_known,
@@ -429,6 +430,14 @@ def test_leaks(new, leaking):
 def test_known_and_repeated_pairs_and_pairs_of_equal_sentences_are_dropped():
     new = pairs(("A dog is near!", "a child is near"), ("A cart", "A man"), ("A man", "A cart."), ("A man", "a man"))
     assert drop_known(new, TRAIN).index.tolist() == [1]
+
+
+def test_candidates_are_all_unrated_pairs_but_those_held_out():
+    test = pairs(("A car", "A dog is near"), partition="test")
+    new = candidate_pairs(TRAIN, lambda texts: np.eye(len(texts)), seed=0, test=test, near=3, far=0)
+    expected = {("a car", "a child is near"), ("a cart", "a child is near"), ("a cart", "a dog is near")}
+    assert set(pair_keys(new)) == expected
+    assert new["relatedness"].isna().all()
 
 
 def test_augment_drops_what_leaks():
