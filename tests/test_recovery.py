@@ -308,7 +308,9 @@ def _newest(folder):
 def test_killed_five_times_at_random_moments_it_ends_in_identical_weights_and_metrics(tmp_path):
     expected = numbers(*train(None)[:2])
     context, rng = multiprocessing.get_context("forkserver"), random.Random(0)
-    context.set_forkserver_preload(["torch", "helpers.model.training", "sklearn.metrics"])
+    context.set_forkserver_preload(
+        ["helpers.model.training", "sklearn.metrics", "torch._dynamo", "pytest", "hypothesis"]
+    )
     for kills_left in (5, 4, 3, 2, 1, 0):
         before = _newest(tmp_path / "r")
         child = context.Process(target=_child, args=(tmp_path / "r", tmp_path / "outcome.pt"))
