@@ -13,7 +13,8 @@ RUN := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 NOTEBOOKS := $(wildcard notebooks/*.ipynb)
 
-PARALLEL := -n 2 --dist loadfile  # a module's tests stay together: they share what is slow to make
+JOBS ?= 2
+PARALLEL := -n $(JOBS) --dist loadscope  # tests of a module or class stay together: they share what is slow to make
 
 # What runs in miniature tracks into build/, never into the store of the studies.
 MINIATURE = PROFILE=quick THREADS=$(or $(THREADS),1) OMP_NUM_THREADS=$(or $(OMP_NUM_THREADS),1) \
@@ -38,24 +39,42 @@ $(STAMP): requirements.txt constraints.txt pyproject.toml
 .PHONY: notebooks
 notebooks: setup ## execute all notebooks (PROFILE=quick) into build/notebooks, as HTML too
 	@mkdir -p $(BUILD)
-	@$(MINIATURE) $(RUN) -m helpers notebooks execute --profile quick --out "$(OUT)"
+	@printf '%s\0' $(NOTEBOOKS) | $(MINIATURE) xargs -0 -n 1 -P $(JOBS) \
+	  $(RUN) -m helpers notebooks execute --profile quick --out "$(OUT)"
 
 .PHONY: site
 site: setup ## the notebooks as they are committed, with an index, in build/site
 	@$(RUN) -m helpers site
 
 .PHONY: test
-test: setup ## unit tests, then every notebook (PROFILE=quick); the working tree stays as it is
-	@mkdir -p $(BUILD)
-	@OMP_WAIT_POLICY=PASSIVE $(RUN) -m pytest tests -m "not server and not browser" --durations=10 $(PARALLEL)
-ifneq ($(NOTEBOOKS),)
-	@$(MINIATURE) $(RUN) -m pytest --nbmake notebooks $(PARALLEL)
-endif
+test: setup test-units test-notebooks ## unit tests, then every notebook (PROFILE=quick); the working tree stays as it is
 
 .PHONY: test-all
-test-all: test chromium ## and the long ones: models served, pages in a browser (Chromium), 2,000 cases of fuzz
-	@$(RUN) -m pytest tests -m "server or browser" --durations=5
-	@HYPOTHESIS_PROFILE=long OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(RUN) -m pytest tests/test_fuzz.py -n 2 --durations=5
+test-all: setup chromium ## and the long ones: models served, pages in a browser (Chromium), 2,000 cases of fuzz
+	@HYPOTHESIS_PROFILE=long $(MAKE) --no-print-directory test-units MARKS=""
+	@$(MAKE) --no-print-directory test-notebooks
+
+MARKS := not server and not browser
+# a thread for each worker: two with two threads each on two cores would wait for each other
+.PHONY: test-units
+test-units: setup
+	@THREADS=$(or $(THREADS),1) OMP_NUM_THREADS=$(or $(OMP_NUM_THREADS),1) OMP_WAIT_POLICY=PASSIVE \
+	  $(RUN) -m pytest tests -m "$(MARKS)" --durations=10 $(PARALLEL)
+
+.PHONY: test-notebooks
+test-notebooks: setup
+ifneq ($(NOTEBOOKS),)
+	@mkdir -p $(BUILD)
+	@$(MINIATURE) $(RUN) -m pytest --nbmake --nbmake-kernel=python3 notebooks $(PARALLEL)
+endif
+
+.PHONY: test-device
+test-device: setup ## the trainings of the three tasks on every device of this machine, compared (needs a GPU)
+	@OMP_WAIT_POLICY=PASSIVE $(RUN) -m pytest tests/test_device.py -q --durations=5
+
+.PHONY: fingerprints
+fingerprints: setup ## train every configuration in miniature; write what is new or of a raised revision
+	@THREADS=$(or $(THREADS),1) $(RUN) -m tools.fingerprints --write
 
 .PHONY: deliverable
 deliverable: setup ## execute the notebooks in place (PROFILE=full, real data only), update README, check
@@ -117,8 +136,8 @@ chromium: ## Chromium for test-all, where apt-get can install it
 	  { sudo -n apt-get install -y chromium; } || echo "no Chromium: the browser tests are skipped" >&2
 
 .PHONY: bench
-bench: setup ## timings against the course's recipe and peers, on an idle machine [ONLY=name] [QUICK=1]
-	@$(RUN) -m benchmarks $(if $(ONLY),--only $(ONLY)) $(if $(QUICK),--quick)
+bench: setup ## timings against the course's recipe and peers, on an idle machine [ONLY=name] [QUICK=1] [AGAINST=commit]
+	@$(RUN) -m benchmarks $(if $(ONLY),--only $(ONLY)) $(if $(QUICK),--quick) $(if $(AGAINST),--against $(AGAINST))
 
 .PHONY: verify
 verify: setup ## run notebooks (PROFILE=full) and sampled study rows again, compare with what is committed (hours)
