@@ -20,7 +20,7 @@ FAULTS = {
         ("loss.detach().double() * len(batch)", "loss.detach().double()", "training loss as the mean of batch means"),
         ("total += loss.double() * len(batch)", "total += loss.double()", "validation loss as the mean of batch means"),
         ("order = rows.argsort()", "order = torch.arange(len(rows))", "outputs stay in the order of the batches"),
-        ("losses * class_weights.to(losses.device)[batch.targets]", "losses", "class weights are not used"),
+        ("losses * weights[losses.device][batch.targets]", "losses", "class weights are not used"),
         (", label_smoothing=label_smoothing)\n        if", ")\n        if", "no label smoothing anywhere"),
         ("clip_grad_norm_(parameters, clip)", "clip_grad_norm_(parameters, torch.inf)", "the gradient is not clipped"),
         ("in (*optimizers, *schedulers):", "in optimizers:", "learning rate schedules stand still"),
