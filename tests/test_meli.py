@@ -7,6 +7,7 @@ from sklearn.metrics import balanced_accuracy_score
 from torch.nn.functional import cross_entropy
 
 from helpers.data.corpora import load_meli
+from helpers.data.text import title_tokens
 from helpers.model.networks import num_trainable_parameters
 from helpers.tasks import meli
 from helpers.tasks.meli import ATTEMPTS, BASELINE, BEST, CONFIGS, MeliConfig, MeliModel, replace
@@ -110,7 +111,7 @@ def test_a_training_reads_the_sides_of_its_split_and_nothing_else(name):
         side = frame.iloc[rows]
         assert rows_of(loader.dataset) == rows_of(result.model.dataset(side["title"].to_numpy(), side["target"]))
     assert result.test.index.tolist() == sides.test.tolist()
-    words = {word for title in frame["title"].iloc[sides.train] for word in title.lower().split()}
+    words = {word for title in frame["title"].iloc[sides.train] for word in title_tokens(title)}
     if name == "best":
         assert {part[1:] for part in result.model.reader.parts if part.startswith("=")} <= words
 
@@ -150,7 +151,7 @@ def test_a_training_is_set_up_as_its_configuration_says(config):
     rates = spy.rates()
     assert max(rates) == pytest.approx(config.lr)
     if config.anneal:
-        assert rates.index(max(rates)) == pytest.approx(0.1 * len(rates), abs=1)
+        assert rates.index(max(rates)) == pytest.approx(0.1 * len(rates), abs=2)
         assert rates[-1] < 0.05 * config.lr
     else:
         assert set(rates) == {config.lr}

@@ -39,7 +39,7 @@ def calls(monkeypatch):
 
     def train(config, **options):
         met.append((config, options))
-        frame = tested_pairs()
+        frame = pairs_of_test()
         said = np.linspace(1, 5, len(frame)) + options["model_seed"] / 100
         test = frame.assign(prediction=said, similarity=said / 5)
         return SimpleNamespace(metrics={"pearson": 0.5}, test=test, rated=None)
@@ -48,7 +48,7 @@ def calls(monkeypatch):
     return met
 
 
-def tested_pairs():
+def pairs_of_test():
     frame = sick.load()
     return sick.split(frame, "test").take(frame).test
 
@@ -153,7 +153,7 @@ def test_what_finalists_say_of_the_test_is_kept_to_a_thousandth(calls, tracked):
     (spec,) = specs("sick-models", model="best_alone")
     sick_studies.run(spec, tracked)
     kept = sick_studies.predictions("best_alone")
-    judged = tested_pairs()
+    judged = pairs_of_test()
     assert kept.index.tolist() == judged["pair_id"].tolist()
     assert kept.columns.tolist() == [spec["model_seed"]]
     said = np.linspace(1, 5, len(judged)) + spec["model_seed"] / 100

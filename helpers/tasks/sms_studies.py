@@ -19,10 +19,11 @@ from helpers.tasks.studies import Spec, Study
 
 SEEDS = range(sms.FIRST_SPLIT_SEED, sms.FIRST_SPLIT_SEED + 10)
 FOLDS = 5
+ATTEMPTED = ["best", *ATTEMPTS, "lstm", "char_svm"]
 
 
 def run_row(spec: Spec, tracked: Tracked) -> dict[str, float]:
-    """Train and score one row: a peer, the ensemble, or a configuration by name."""
+    """Train and score one row: a baseline, the ensemble, or a configuration by name."""
     model, seed, where = spec["model"], int(spec["split_seed"]), {"kind": str(spec["split"]), **quick()}
     if model in SMS_BASELINES:
         return baseline(model, seed, where["kind"], where.get("rows"))
@@ -67,15 +68,12 @@ def members() -> int:
 
 def _specs(models: list[str], split: str = "random") -> list[Spec]:
     seeds = settings.pick(full=SEEDS, quick=SEEDS[:2])
-    return [
-        {"model": m, "config": _config_hash(m), "split": split, "split_seed": s, "model_seed": s}
-        for m in models
-        for s in seeds
-    ]
+    rows = [(model, _config_hash(model), seed) for model in models for seed in seeds]
+    return [{"model": m, "config": c, "split": split, "split_seed": s, "model_seed": s} for m, c, s in rows]
 
 
 def _config_hash(model: str) -> str:
-    """Changes when the configuration behind a row does, and only then; a peer has none beyond its code."""
+    """Changes when the configuration behind a row does, and only then; a baseline ("peer") has none beyond its code."""
     if model in SMS_BASELINES:
         return "peer"
     return config_hash(sms.CONFIGS["best" if model == "ensemble" else model])
@@ -102,7 +100,7 @@ def attempts() -> list[Spec]:
 
 
 def run_fold(spec: Spec, tracked: Tracked) -> dict[str, float]:
-    """Train on four folds of the development part, score the fifth; the test side of split 0 stays unseen."""
+    """Train on four folds of split 0's training side, score the fifth; its test side stays unseen."""
     model, seed, options = spec["model"], int(spec["model_seed"]), quick()
     frame = sms.load(options.get("rows"))
     frame = sms.split(frame, settings.SEED, valid_share=0).take(frame).train
@@ -125,7 +123,6 @@ def _watched(config: sms.SmsConfig, train: pd.DataFrame, seed: int) -> tuple[pd.
     return train.iloc[inner.train], train.iloc[inner.test]
 
 
-ATTEMPTED = ["best", *ATTEMPTS, "lstm", "char_svm"]
 STUDIES = {
     study.name: study
     for study in (
