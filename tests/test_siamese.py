@@ -123,6 +123,23 @@ def test_dropout_treats_the_sentences_of_a_row_alike():
     assert not torch.equal((first[0] == 0), (first[1] == 0))  # another row, another mask
 
 
+def test_dropout_acts_on_word_vectors_sentence_vectors_and_both_layers_of_the_head():
+    network = SiameseNetwork(make_encoder(dropout=0.5, input_dropout=0.3), DistributionHead(2 * HIDDEN, 5, dropout=0.2))
+    dropped = []
+    for module in network.modules():
+        if isinstance(module, nn.Dropout) and module.p:
+            module.register_forward_hook(lambda module, inputs, _: dropped.append((module.p, *inputs[0].shape)))
+    network(batch_of(["w1 w2", "w3"], ["w1 w2", "w3"]))
+    assert dropped == [(0.3, 2, 1, DIM), (0.5, 2, 2 * HIDDEN), (0.2, 2, 4 * HIDDEN), (0.2, 2, 5)]
+
+
+def test_the_distribution_head_is_a_layer_over_symmetric_features():
+    head, (first, second) = DistributionHead(3, 4, activation="tanh").eval(), torch.randn(2, 7, 3)
+    hidden, output = (module for module in head.modules() if isinstance(module, nn.Linear))
+    features = torch.cat([(first - second).abs(), first * second], -1)
+    torch.testing.assert_close(head(first, second), output(torch.tanh(hidden(features))))
+
+
 def test_dropout_has_one_mask_for_all_words_and_keeps_the_mean():
     values = torch.ones(2 * 500, 3, 8)
     dropped = RowDropout(0.25)(values, 500)
