@@ -114,6 +114,14 @@ def test_vocabulary_and_features_come_from_the_training_side_alone():
     assert sum(name.startswith("w:") for name in model.features.names) == 10
 
 
+def test_with_features_a_rare_word_has_no_id_of_its_own():
+    rare = pd.DataFrame({"text": ["common common rare", "common twice", "twice once"], "target": [0, 1, 0]})
+    config = replace(TINY, epochs=1)
+    known = [sms.untrained(replace(config, feature_count=n), rare["text"], 0).vocabulary.tokens[2:] for n in (0, 2)]
+    assert set(known[0]) == {"common", "rare", "twice", "once"}
+    assert set(known[1]) == {"common", "twice"}
+
+
 def test_saved_models_predict_the_same(spam_model, tmp_path):
     loaded = sms.SpamModel.load(spam_model.save(str(tmp_path / "model")))
     assert np.array_equal(loaded.predict_proba(TEXTS), spam_model.predict_proba(TEXTS))

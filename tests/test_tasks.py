@@ -131,6 +131,12 @@ def test_the_model_is_on_its_device_before_its_optimizers_are_made(sample_alone,
         order.clear()
 
 
+def test_what_is_told_of_validation_is_of_the_epoch_that_was_kept():
+    rows = [{"valid_f1": 0.5, "valid_loss": 2.0}, {"valid_f1": 0.9, "valid_loss": 1.0}, {"valid_f1": 0.7}]
+    facts = base.training_facts(123, base.History(rows, best_epoch=2), ("valid_loss", "valid_f1", "valid_recall"))
+    assert facts == {"parameters": 123, "best_epoch": 2, "epochs": 3, "valid_loss": 1.0, "valid_f1": 0.9}
+
+
 def test_what_a_study_runs_the_command_line_can_train(monkeypatch):
     monkeypatch.setenv("PROFILE", "full")
     for name, study in STUDIES.items():
