@@ -1,10 +1,9 @@
 """The studies of notebook 03: models, out of fold, learning curve, attempts; on a tenth of the titles a search."""
 
-import os
 import time
 from collections.abc import Iterable
 from dataclasses import asdict, replace
-from functools import cache, partial
+from functools import partial
 from math import ceil, sqrt
 
 import numpy as np
@@ -179,12 +178,6 @@ def few_categories(
 
 def data_hash() -> str:
     """First digits of the SHA-256 of what the titles come from."""
-    return _data_hash(os.environ.get("DATA_MIRROR"), os.environ.get("DATA_CACHE"))
-
-
-@cache
-def _data_hash(*source: str | None) -> str:
-    """Read once for each place that titles come from: every study asks for it."""
     return meli.load().attrs["sha256"][:12]
 
 

@@ -1,9 +1,7 @@
 """The studies of notebooks 05 and 06: configurations by cross-validation, the chosen ones on test, augmentation."""
 
-import os
 from collections.abc import Iterable
 from dataclasses import asdict, replace
-from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -184,12 +182,6 @@ def lookups(frame: pd.DataFrame, kinds: Iterable[str] = (*KINDS, BOTH)) -> pd.Da
 
 def data_hash() -> str:
     """First digits of the SHA-256 over the SICK files."""
-    return _data_hash(os.environ.get("DATA_MIRROR"), os.environ.get("DATA_CACHE"))
-
-
-@cache
-def _data_hash(*source: str | None) -> str:
-    """Read once for each place that the pairs come from: every study asks for it."""
     return sick.load().attrs["sha256"][:12]
 
 
