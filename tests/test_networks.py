@@ -158,6 +158,7 @@ def test_word_dropout_takes_words_and_leaves_features_only_in_training():
 
 
 def test_dropout_of_words_and_features_takes_its_share_and_rescales_nothing():
+    torch.manual_seed(0)
     data = EncodedTexts(["Free 100 " * 200], None, Vocabulary(["free"]), scheme="space", features=FEATURES)
     batch = data.__getitems__([0])
     embedding = TokenEmbedding(3, 4, num_features=len(FEATURES), word_dropout=0.3)
