@@ -82,7 +82,7 @@ def plain_epoch(model, *, rate, factor=lambda k: 1.0, clip=None, ema=None, smoot
         {"weights": (0.5, 4.0)},
         {"clip": 0.2, "ema": 0.5, "factor": lambda k: (k + 1) / 3, "smoothing": 0.1, "weights": (1.0, 2.0)},
     ],
-    ids=str,
+    ids=lambda options: "+".join(options) or "plain",
 )
 def test_an_epoch_is_that_of_a_plain_loop(options):
     loss, norms, kept = plain_epoch(classifier(dropout=0.0).double(), rate=0.5, **options)
