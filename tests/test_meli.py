@@ -136,7 +136,7 @@ def test_a_training_is_set_up_as_its_configuration_says(config):
     moved = [id(p) for o in spy.optimizers for group in o.param_groups for p in group["params"]]
     assert sorted(moved) == sorted(id(p) for p in spy.network.parameters() if p.requires_grad)
     assert sparse.param_groups[0].get("initial_lr", sparse.param_groups[0]["lr"]) == config.sparse_lr
-    assert config.dropout in spy.dropouts()
+    assert set(spy.dropouts()) == {config.dropout}
     assert (spy.network.embedding.word_dropout, spy.network.embedding.feature_dropout) == (
         config.pair_dropout,
         config.part_dropout,

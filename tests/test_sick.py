@@ -199,6 +199,15 @@ def test_the_reference_without_training_is_a_cosine():
     assert {"spearman", "mse", "accuracy", "entailment_accuracy", "pearson_without_repeats"} <= set(metrics)
 
 
+def test_repeated_pairs_alone_are_left_out_of_the_metrics_without_repeats():
+    metrics, test = sick.mean_cosine("glove-840b", evaluate_on="test")
+    assert 0 < test["repeated"].sum() < (test["repeated"] | test["both_seen"]).sum()
+    new = test[~test["repeated"]]
+    found = relatedness_metrics(new["relatedness"], new["prediction"])
+    assert metrics["mse_without_repeats"] == pytest.approx(found["mse"])
+    assert metrics["mse_without_repeats"] != metrics["mse"]
+
+
 def test_trained_word_vectors_move_and_frozen_ones_do_not(result):
     trained = sick.train(replace(TINY, freeze=False), model_seed=0, evaluate_on="trial", **QUICK)
     table = words_of(TINY, sides("trial", rows=40), 0)
@@ -240,6 +249,7 @@ def test_losses_of_pairs_are_those_of_their_names(name):
 
 def test_a_training_is_set_up_as_its_configuration_says():
     config = replace(sick.BEST, **SMALL, weight_decay=0.05, clip=0.6, ema=0.9, patience=3, freeze=False, epochs=6)
+    config = replace(config, head_dropout=0.3)
     spy = Recorder()
     sick.train(config, evaluate_on="trial", rows=40, trainer=spy)
     assert len(spy.calls) == 2  # on STS pairs, then on SICK
@@ -257,7 +267,7 @@ def test_a_training_is_set_up_as_its_configuration_says():
     assert max(rates) == pytest.approx(config.lr)
     assert rates.index(max(rates)) == pytest.approx(0.1 * len(rates), abs=1)
     assert rates[-1] < 0.02 * config.lr
-    assert {config.input_dropout, config.dropout} <= set(spy.dropouts())
+    assert sorted(spy.dropouts()) == [0.0, config.dropout, config.input_dropout, 0.3, 0.3]
 
 
 def test_the_last_epoch_is_kept_where_nothing_is_selected():

@@ -82,7 +82,7 @@ def test_a_training_is_set_up_as_its_configuration_says():
     assert rates.index(max(rates)) == pytest.approx(0.1 * len(rates), abs=1)
     assert rates[-1] < 0.02 * config.lr
     assert (spy.clip, spy.ema, spy.patience, spy.epochs) == (0.7, 0.9, 4, 8)
-    assert config.dropout in spy.dropouts()
+    assert set(spy.dropouts()) == {config.dropout}
     batch = next(iter(spy.loaders.valid))
     loss, logits = spy.step(spy.network.eval(), batch)
     losses = cross_entropy(logits, batch.targets, reduction="none", label_smoothing=config.label_smoothing)
