@@ -273,7 +273,7 @@ def test_readme_says_whether_it_changed(monkeypatch, capsys, changed, words):
     ("command", "parts"),
     [
         ("", ["Missing command", "train", "demo"]),
-        ("trian", ["'trian'", "train", "notebooks"]),
+        ("traim", ["'traim'", "train", "notebooks"]),
         ("data lst", ["'lst'", "fetch", "verify", "cut", "list"]),
         ("notebooks", ["execute", "check", "render"]),
         ("verify", ["'verify'"]),

@@ -3,8 +3,7 @@ import pandas as pd
 import pytest
 import torch
 
-from helpers.data.batching import SentenceReader
-from helpers.data.text import Vocabulary
+from helpers.data.text import SentenceReader, Vocabulary
 from helpers.lessons import sick as lesson
 from helpers.model.networks import RecurrentEncoder, TokenEmbedding
 from helpers.model.siamese import EuclideanHead, SiameseEncoder, SiameseNetwork
