@@ -31,7 +31,8 @@ ROOT = settings.ROOT
 BUILD = ROOT / "build" / "mutants"
 REPORT = ROOT / "results" / "mutants.json"
 FINGERPRINTS = "tests/test_fingerprints.py"
-SLOW = {"test_cli", "test_notebooks", "test_verify", "test_fuzz", "test_demo", "test_benchmarks", "test_mutants"}  # say nothing of models
+# of the command line, notebooks and tools, or in need of a git checkout: they say nothing of models
+SLOW = {"test_cli", "test_notebooks", "test_verify", "test_fuzz", "test_demo", "test_benchmarks", "test_mutants"}
 TASKS = ("sms", "meli", "sick")
 GOAL = 0.95
 WORKERS = 2
