@@ -51,15 +51,17 @@ test: setup test-units test-notebooks ## unit tests, then every notebook (PROFIL
 
 .PHONY: test-all
 test-all: setup chromium ## and the long ones: models served, pages in a browser (Chromium), 2,000 cases of fuzz
-	@HYPOTHESIS_PROFILE=long $(MAKE) --no-print-directory test-units MARKS=""
+	@$(MAKE) --no-print-directory test-units MARKS="" TESTS="tests --ignore tests/test_fuzz.py"
+	@HYPOTHESIS_PROFILE=long $(MAKE) --no-print-directory test-units TESTS=tests/test_fuzz.py PARALLEL="-n $(JOBS)"
 	@$(MAKE) --no-print-directory test-notebooks
 
+TESTS := tests
 MARKS := not server and not browser
 # a thread for each worker: two with two threads each on two cores would wait for each other
 .PHONY: test-units
 test-units: setup
 	@THREADS=$(or $(THREADS),1) OMP_NUM_THREADS=$(or $(OMP_NUM_THREADS),1) OMP_WAIT_POLICY=PASSIVE \
-	  $(RUN) -m pytest tests -m "$(MARKS)" --durations=10 $(PARALLEL)
+	  $(RUN) -m pytest $(TESTS) -m "$(MARKS)" --durations=10 $(PARALLEL)
 
 .PHONY: test-notebooks
 test-notebooks: setup
