@@ -153,6 +153,7 @@ def test_a_training_is_set_up_as_its_configuration_says(config):
     if config.anneal:
         assert rates.index(max(rates)) == pytest.approx(0.1 * len(rates), abs=2)
         assert rates[-1] < 0.05 * config.lr
+        assert sparse.param_groups[0]["lr"] < 0.05 * config.sparse_lr
     else:
         assert set(rates) == {config.lr}
 

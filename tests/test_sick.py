@@ -249,7 +249,7 @@ def test_losses_of_pairs_are_those_of_their_names(name):
 
 def test_a_training_is_set_up_as_its_configuration_says():
     config = replace(sick.BEST, **SMALL, weight_decay=0.05, clip=0.6, ema=0.9, patience=3, freeze=False, epochs=6)
-    config = replace(config, head_dropout=0.3)
+    config = replace(config, head_dropout=0.3, pretrain_lr=0.005)
     spy = Recorder()
     sick.train(config, evaluate_on="trial", rows=40, trainer=spy)
     assert len(spy.calls) == 2  # on STS pairs, then on SICK
