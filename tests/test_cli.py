@@ -297,7 +297,7 @@ def test_readme_says_whether_it_changed(monkeypatch, capsys, changed, words):
         ("scale --epochs 0", ["--epochs", "'0'"]),
         ("serve sms-spam --port 65536", ["--port", "'65536'"]),
         ("demo --port 0", ["--port", "'0'"]),
-        ("train-distributed sick", ["'sick'", "'sms'", "'meli'"]),
+        ("train-distributed sicks", ["'sicks'", "'sms'", "'meli'"]),
         ("train-distributed sms --mixed-precision fp8", ["'fp8'", "'bf16'"]),
         ("notebooks execute --profile fast", ["'fast'", "'quick'", "'full'"]),
     ],

@@ -281,9 +281,9 @@ def _predict_sick(folder: Path, texts: list[str]) -> None:
 
 
 def train_distributed(
-    task: _argument("TASK", kind=Literal["sms", "meli"]),
+    task: Task,
     config: Config = "best",
-    split_seed: _number("0 is for development", 0, MAX_SEED) = settings.SEED,
+    split_seed: _number("of sms and meli; 0 is for development", 0, MAX_SEED) = settings.SEED,
     model_seed: ModelSeed = None,
     cpu: _flag("--cpu", "leave GPUs alone") = False,
     mixed_precision: Annotated[Literal["no", "bf16"], typer.Option(help="on GPUs")] = "no",
@@ -299,18 +299,19 @@ def train_distributed(
     module = import_module(f"helpers.tasks.{task}")
     chosen = named(config, module.CONFIGS)
     model_seed = split_seed if model_seed is None else model_seed
+    sides = {"evaluate_on": "test"} if task == "sick" else {"split_seed": split_seed}
     engine = distributed.start(cpu=cpu, mixed_precision=mixed_precision)
     with engine.local_main_process_first():  # one process of every host fetches and prepares what the others read
         module.load()
         if task == "meli":
             module.word_reader(chosen, split_seed, None)
     first = engine.is_main_process
-    params = {"config": config, "split_seed": split_seed, "model_seed": model_seed}
+    params = {"config": config, "model_seed": model_seed} | sides
     params |= {"processes": engine.num_processes, "mixed_precision": mixed_precision}
     with _tracked(f"{task}-distributed", f"{config} {split_seed}", params, first) as tracked:
         result = module.train(
-            chosen, split_seed=split_seed, model_seed=model_seed, trainer=partial(distributed.fit_on, engine),
-            on_epoch=tracked and tracked.epoch, verbose=first,
+            chosen, model_seed=model_seed, trainer=partial(distributed.fit_on, engine),
+            on_epoch=tracked and tracked.epoch, verbose=first, **sides,
         )  # fmt: skip
         if tracked is not None:
             tracked.metrics(result.metrics)
