@@ -12,7 +12,7 @@ FUZZ = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
 settings.register_profile("quick", max_examples=200, derandomize=True, **FUZZ)
 settings.register_profile("long", max_examples=2000, derandomize=True, **FUZZ)
 settings.register_profile("new", max_examples=2000, **FUZZ)
-settings.register_profile("unit", deadline=None)  # on a busy machine the first example may wait for an import
+settings.register_profile("unit", derandomize=True, **FUZZ)  # no deadline: on a busy machine no example is quick
 settings.load_profile("unit")
 
 
