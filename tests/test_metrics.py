@@ -46,6 +46,14 @@ def test_paired_difference_is_wider_than_the_plain_t_test():
     assert got["p"] > plain.pvalue
 
 
+def test_paired_difference_without_a_test_side_is_the_plain_t_test():
+    first, second = np.array([0.97, 0.98, 0.96, 0.99]), np.array([0.95, 0.97, 0.96, 0.96])
+    got = paired_difference(first, second, test_share=0.0)
+    plain = stats.ttest_rel(first, second)
+    assert (got["low"], got["high"]) == pytest.approx(tuple(plain.confidence_interval()))
+    assert got["p"] == pytest.approx(plain.pvalue)
+
+
 def test_paired_difference_without_a_difference():
     assert paired_difference([0.5, 0.6], [0.5, 0.6])["p"] == 1
 
