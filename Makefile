@@ -146,7 +146,7 @@ verify: setup ## run notebooks (PROFILE=full) and sampled study rows again, comp
 	@$(RUN) -m tools.verify $(if $(ONLY),--only $(ONLY)) $(if $(ROWS),--rows $(ROWS)) $(if $(FRESH),--fresh)
 
 .PHONY: mutants
-mutants: setup ## break the code on purpose, one line at a time: do the tests notice? (an hour) [ONLY=file or number]
+mutants: setup ## break the code on purpose, one line at a time: do the tests notice? (long) [ONLY=file or number]
 	@$(RUN) -m tools.mutants $(if $(ONLY),--only $(ONLY)) $(if $(FRESH),--fresh)
 
 .PHONY: same-numbers
